@@ -1,0 +1,73 @@
+// Package lookup is the contract of lookup types (spec chapter 9) and what all of them share: the table of
+// drivers, caching of results within a message, partial and default matching, and quoting. Each lookup type
+// is a package below this one.
+//
+// Trust: keys and queries may be untrusted; the files and servers belong to the administrator, their contents may not.
+package lookup
+
+import (
+	"context"
+	"errors"
+
+	"exigo/internal/mail"
+	"exigo/internal/outside"
+)
+
+// Kind tells the two ways a lookup type is written in the configuration.
+type Kind int
+
+// The kinds of lookup types.
+const (
+	// SingleKey types search a file (or a thing named like one) for a key: ${lookup{key}type{file}}.
+	SingleKey Kind = 1 << iota
+	// Query types are given one query string: ${lookup type{query}}.
+	Query
+	// AbsoluteFile marks a single-key type whose file must be an absolute path.
+	AbsoluteFile
+	// DoesPartial: partial matching and * and *@ defaults are refused for this type (set for those that must not).
+	NoPartial
+)
+
+// ErrDefer marks a temporary failure: the caller defers. Wrap it with %w and give the reason first.
+var ErrDefer = errors.New("lookup deferred")
+
+// Request is one search.
+type Request struct {
+	World *outside.World
+	// File is the file name of a single-key search ("" for queries; for query types with a "file=" option, that).
+	File string
+	// Key is the key, or the whole query.
+	Key string
+	// Options are what stood after a comma in the type: "lsearch,ret=full" gives ["ret=full"].
+	Options []string
+	// Settings finds the type's main-section settings, an *S made by its option.Table (nil: none registered).
+	Settings func(t any) any
+	// Message is the message at hand, or nil.
+	Message *mail.Message
+}
+
+// Result of a search that found something.
+type Result struct {
+	Data string
+	// Clean says that the data is not tainted although it came from the key (dsearch, iplsearch...);
+	// results are untainted when the file is the administrator's, which is the rule.
+	Tainted bool
+	// NoCache asks that the result not be kept.
+	NoCache bool
+}
+
+// Driver is one lookup type.
+type Driver struct {
+	Name string
+	Kind Kind
+	Doc  string
+	// Find searches. found is false with a nil error when the key is not there. An error that wraps ErrDefer is
+	// temporary; any other error fails the expansion with its text.
+	Find func(ctx context.Context, r *Request) (result Result, found bool, err error)
+	// Quote makes text safe inside a query (${quote_NAME:...}), with the option after the name; nil: no such operator.
+	Quote func(text, option string) (string, bool)
+	// Check examines ownership and mode of the file before use; nil where there is none.
+	Check func(path string) error
+	// Version is what -bV prints for the library behind, "" for none.
+	Version string
+}
