@@ -47,8 +47,10 @@ const (
 	ErrnoTransportLimit = -57
 )
 
-// The values of Outcome.MoreErrno that tell how a host was found, and at which command a 4xx came.
+// The values of Outcome.MoreErrno: the low byte tells how the host was found, the bits above it that a
+// connection timed out or, with the 4xx numbers, the last two digits of the reply (451 gives 51<<8).
 const (
-	MoreA  = 'A' << 8 // host found by an address record
-	MoreMX = 'M' << 8 // host found by an MX record
+	MoreA              = 'A'   // host found by an address record or named directly
+	MoreMX             = 'M'   // host found by an MX record
+	MoreConnectTimeout = 0x100 // with the system's ETIMEDOUT: while connecting
 )
