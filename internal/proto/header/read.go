@@ -75,7 +75,7 @@ func Read(source Source, limits Limits) (Result, error) {
 
 // take adds one line to the section and reports whether the section is over.
 func (r *reading) take(line []byte) (bool, error) {
-	if line[0] == '\n' || line[0] == '\r' && len(line) == 2 && line[1] == '\n' {
+	if len(line) == 1 && line[0] == '\n' || len(line) == 2 && line[0] == '\r' && line[1] == '\n' {
 		r.result.Blank = true
 		return true, r.flush()
 	}
