@@ -1,0 +1,244 @@
+package eventlog
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"exigo/internal/mail"
+	"exigo/internal/option"
+)
+
+// Delivery is what the lines of deliveries say (spec 53.7 to 53.11).
+type Delivery struct {
+	// Flag is "=>", "->", ">>", "*>", "**" or "==".
+	Flag    string
+	Message *mail.Message
+	Address *mail.Address
+	// AsLocal shows a local delivery by its local part alone (log_as_local).
+	AsLocal bool
+	// ReturnPath is the sender as transmitted (P=); ReturnPathKnown is false where no delivery was tried.
+	ReturnPath      string
+	ReturnPathKnown bool
+	// Size is the size of the delivered copy (S=), 0 if unknown.
+	Size int64
+	// Shadow is the name of a shadow transport that ran; its error is Address.Outcome.ShadowError.
+	Shadow string
+	// QueueTime is how long the message has been here (QT=), DeliverTime how long the attempt took (DT=).
+	QueueTime, DeliverTime time.Duration
+	// NoQueueTime leaves QT out (lines of failures and deferrals).
+	NoQueueTime bool
+	// Routing marks a deferral while routing: "routing defer" in place of "defer".
+	Routing bool
+	// ExtraParents are shown whatever the selector says.
+	Protocol string // PS=, the letters of protocol_detail
+}
+
+// Delivered builds a line of a success: "=> address <original> R=router T=transport ...".
+func (f Format) Delivered(d Delivery) string {
+	a := d.Address
+	l := f.NewLine(d.Flag)
+	f.recipient(l, d)
+	f.instances(l, d)
+	if f.Selectors.Has(DeliverySize) && d.Size > 0 {
+		l.Field("S", strconv.FormatInt(d.Size, 10))
+	}
+	if a.Outcome.Host != nil {
+		f.host(l, d)
+		f.protocol(l, d)
+	}
+	if f.Selectors.Has(SMTPConfirmation) && a.Outcome.Confirmation != "" {
+		l.Quoted("C", a.Outcome.Confirmation)
+	}
+	if d.Shadow != "" {
+		l.Field("ST", d.Shadow)
+		if a.Outcome.ShadowError != "" {
+			l.Word("(" + a.Outcome.ShadowError + ")")
+		}
+	}
+	f.times(l, d)
+	return l.String()
+}
+
+// Failed builds a "**" line: the address, where it was going, and ": reason".
+func (f Format) Failed(d Delivery) string {
+	o := &d.Address.Outcome
+	l := f.NewLine("**")
+	f.recipient(l, d)
+	f.instances(l, d)
+	if o.Host != nil {
+		f.host(l, d)
+		f.protocol(l, d)
+		f.deliverTime(l, d)
+		l.Raw(" ")
+	} else {
+		f.deliverTime(l, d)
+	}
+	if o.MoreErrno == 0 && o.Errno > 0 && o.Message == "" {
+		l.Raw(": " + errnoText(o.Errno))
+	} else if o.Message != "" {
+		l.Raw(": ").Raw(string(appendPrintable(nil, o.Message, true, false)))
+	}
+	return l.String()
+}
+
+// Deferred builds an "==" line: "== address R=router T=transport defer (errno) H=host: reason".
+func (f Format) Deferred(d Delivery) string {
+	o := &d.Address.Outcome
+	l := f.NewLine("==")
+	f.recipient(l, d)
+	f.instances(l, d)
+	if d.Routing {
+		l.Raw(" routing")
+	}
+	l.Raw(" defer (" + strconv.Itoa(o.Errno) + ")")
+	if o.Errno > 0 {
+		l.Raw(": " + errnoText(o.Errno))
+	}
+	if o.Host != nil {
+		f.host(l, d)
+		f.deliverTime(l, d)
+	}
+	if o.Message != "" {
+		l.Raw(": ").Raw(string(appendPrintable(nil, o.Message, true, false)))
+	}
+	return l.String()
+}
+
+// recipient appends the address with its ancestors, and F=<sender>, P=<return path>.
+func (f Format) recipient(l *Line, d Delivery) {
+	l.Word(f.Ancestry(d.Address, d.AsLocal))
+	if f.Selectors.Has(SenderOnDelivery) && d.Message != nil {
+		l.Word("F=<" + d.Message.Sender + ">")
+	}
+	if d.Message != nil && d.Message.Queue != "" {
+		l.Field("Q", d.Message.Queue)
+	}
+	if f.Selectors.Has(ReturnPathOnDelivery) && d.ReturnPathKnown {
+		l.Word("P=<" + d.ReturnPath + ">")
+	}
+}
+
+// Ancestry shows an address with where it came from: "final (parent) <original>".
+func (f Format) Ancestry(a *mail.Address, asLocal bool) string {
+	top := a
+	for top.Parent != nil {
+		top = top.Parent
+	}
+	var b strings.Builder
+	switch {
+	case a.Kind == mail.KindReply:
+		b.WriteString(">" + replyTo(a))
+	case asLocal && a.Kind == mail.KindNormal:
+		b.WriteString(a.Prefix + a.CasefulLocalPart + a.Suffix)
+	default:
+		b.WriteString(a.Address)
+	}
+	shown := b.String()
+	first := a.Parent
+	for p := first; p != nil && p != top; p = p.Parent {
+		if p == first || f.Selectors.Has(AllParents) {
+			b.WriteString(" (" + p.Address + ")")
+		}
+	}
+	if top != a || !strings.EqualFold(shown, top.Address) {
+		b.WriteString(" <" + top.Address + ">")
+	}
+	return b.String()
+}
+
+func replyTo(a *mail.Address) string {
+	if a.Reply != nil && a.Reply.To != "" {
+		return a.Reply.To
+	}
+	return strings.TrimPrefix(a.Address, ">")
+}
+
+func (f Format) instances(l *Line, d Delivery) {
+	if d.Address.Router != "" {
+		l.Field("R", d.Address.Router)
+	}
+	if d.Address.Transport != "" {
+		l.Field("T", d.Address.Transport)
+	}
+}
+
+// host appends H=name [address]:port* I=[local]:port and rooms' fields.
+func (f Format) host(l *Line, d Delivery) {
+	o := &d.Address.Outcome
+	h := o.Host
+	l.Field("H", h.Name)
+	if f.Selectors.Has(DNSSEC) && h.Secure {
+		l.Word("DS")
+	}
+	if h.Address.IsValid() {
+		l.Raw(" [" + Address(h.Address) + "]")
+		if f.Selectors.Has(OutgoingPort) {
+			l.Raw(":" + strconv.Itoa(h.Port))
+		}
+		if o.Reused {
+			l.Raw("*")
+		}
+	}
+	if f.Selectors.Has(IncomingInterface) && f.Selectors.Has(OutgoingInterface) && o.LocalAddress.IsValid() {
+		l.Raw(" I=[" + Address(o.LocalAddress) + "]")
+		if f.Selectors.Has(OutgoingPort) {
+			l.Raw(":" + strconv.Itoa(o.LocalPort))
+		}
+	}
+	f.tags(l, AfterHost, f.delivered(d))
+	if o.TFO {
+		l.Word("TFO")
+	}
+}
+
+func (f Format) delivered(d Delivery) func(t *Tag) string {
+	return func(t *Tag) string {
+		if t.Delivered == nil {
+			return ""
+		}
+		return t.Delivered(d.Message, d.Address, f.Selectors)
+	}
+}
+
+// protocol appends what the connection was like: PS=, X=, CV=, DN=, A=, PRDR, L, K.
+func (f Format) protocol(l *Line, d Delivery) {
+	o := &d.Address.Outcome
+	if f.Selectors.Has(ProtocolDetail) && d.Protocol != "" {
+		l.Field("PS", d.Protocol)
+	}
+	f.tls(l, o.TLS, false)
+	if o.AuthName != "" {
+		l.Field("A", f.authField(o.AuthName, o.AuthID, o.AuthSender))
+	}
+	if f.Selectors.Has(Pipelining) && o.Pipelining {
+		if o.EarlyPipe {
+			l.Word("L*")
+		} else {
+			l.Word("L")
+		}
+	}
+	if o.PRDR {
+		l.Word("PRDR")
+	}
+	if o.Chunking {
+		l.Word("K")
+	}
+	f.tags(l, AfterTLS, f.delivered(d))
+	f.tags(l, BeforeID, f.delivered(d))
+}
+
+func (f Format) times(l *Line, d Delivery) {
+	if f.Selectors.Has(QueueTime) && !d.NoQueueTime {
+		l.Field("QT", f.Duration(d.QueueTime))
+	}
+	f.deliverTime(l, d)
+}
+
+func (f Format) deliverTime(l *Line, d Delivery) {
+	if f.Selectors.Has(DeliverTime) {
+		l.Field("DT", f.Duration(d.DeliverTime))
+	}
+}
+
+func formatTime(d time.Duration) string { return option.FormatTime(d) }

@@ -1,0 +1,193 @@
+package eventlog
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// targets is what a log_file_path says: a file name pattern ("" for none) and syslog.
+type targets struct {
+	path   string
+	syslog bool
+}
+
+// parsePaths reads the colon-separated list of log_file_path (spec 53.1). With more than two items the first
+// usable one serves and the error says so.
+func parsePaths(s Settings) (targets, error) {
+	fallback := s.DefaultPath
+	if fallback == "" {
+		fallback = s.SpoolDirectory + "/log/%slog"
+	}
+	var t targets
+	var problem error
+	items := strings.Split(s.Path, ":")
+	for i, item := range items {
+		item = strings.TrimSpace(item)
+		switch {
+		case item == "syslog":
+			t.syslog = true
+		case item == "" && i == len(items)-1 && i > 0: // a colon at the end adds no item
+		case item == "":
+			if t.path == "" {
+				t.path = fallback
+			}
+		case t.path != "":
+			problem = errors.New("More than one path given in log_file_path: using " + t.path)
+		default:
+			t.path = item
+		}
+	}
+	if t.path != "" && !strings.HasPrefix(t.path, "/") {
+		problem = fmt.Errorf("log_file_path value %q is not an absolute path", t.path)
+		t.path = fallback
+	}
+	return t, problem
+}
+
+// fileName makes the name of one log of the pattern: %s is the log's name, %D and %M the date, which the
+// panic log leaves out together with one separating character (spec 53.3).
+func fileName(pattern string, to Stream, now time.Time) string {
+	name := map[Stream]string{Main: "main", Reject: "reject", Panic: "panic"}[to]
+	pattern = strings.Replace(pattern, "%s", name, 1)
+	i := strings.Index(pattern, "%D")
+	layout := "20060102"
+	if i < 0 {
+		i, layout = strings.Index(pattern, "%M"), "200601"
+	}
+	if i < 0 {
+		return pattern
+	}
+	before, after := pattern[:i], pattern[i+2:]
+	if to != Panic {
+		return before + now.Format(layout) + after
+	}
+	if strings.HasSuffix(before, "/") {
+		if after != "" && !isAlphanumeric(after[0]) {
+			after = after[1:]
+		}
+	} else if n := len(before); n > 0 && !isAlphanumeric(before[n-1]) {
+		before = before[:n-1]
+	}
+	return before + after
+}
+
+func isAlphanumeric(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+}
+
+// file is one open log.
+type file struct {
+	f     *os.File
+	name  string
+	inode uint64
+	dev   uint64
+}
+
+func (f *file) close() {
+	if f != nil && f.f != nil {
+		f.f.Close()
+	}
+}
+
+// The modes of files and directories that logging makes.
+const (
+	fileMode      = 0o640
+	directoryMode = 0o750
+)
+
+// writeFile appends b to the log with one write, opening it when it is not open, was renamed or its date passed.
+func (l *Log) writeFile(to Stream, b []byte, now time.Time) error {
+	if l.settings.Location != nil {
+		now = now.In(l.settings.Location)
+	}
+	f := l.files[to]
+	if f != nil && !l.current(f, to, now) {
+		f.close()
+		delete(l.files, to)
+		f = nil
+	}
+	if f == nil {
+		var err error
+		if f, err = l.open(to, now); err != nil {
+			return err
+		}
+		l.files[to] = f
+	}
+	if _, err := f.f.Write(b); err != nil {
+		return fmt.Errorf("write failed on %s log: length=%d errno=%s", logName(to), len(b), errorText(err))
+	}
+	return nil
+}
+
+// current tells whether the open file still has its name.
+func (l *Log) current(f *file, to Stream, now time.Time) bool {
+	if strings.Contains(l.targets.path, "%") && fileName(l.targets.path, to, now) != f.name {
+		return false
+	}
+	var st syscall.Stat_t
+	return syscall.Stat(f.name, &st) == nil && st.Ino == f.inode && uint64(st.Dev) == f.dev
+}
+
+func (l *Log) open(to Stream, now time.Time) (*file, error) {
+	name := fileName(l.targets.path, to, now)
+	flags := os.O_WRONLY | os.O_APPEND | os.O_CREATE | syscall.O_CLOEXEC
+	f, err := os.OpenFile(name, flags, fileMode)
+	if errors.Is(err, os.ErrNotExist) {
+		l.makeDirectories(filepath.Dir(name))
+		f, err = os.OpenFile(name, flags, fileMode)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("Cannot open %s log file \"%s\": %s: euid=%d egid=%d",
+			logName(to), name, errorText(err), os.Geteuid(), os.Getegid())
+	}
+	var st syscall.Stat_t
+	if err := syscall.Fstat(int(f.Fd()), &st); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("failed to stat %s log file \"%s\": %s", logName(to), name, errorText(err))
+	}
+	if os.Geteuid() == 0 && st.Size == 0 && l.settings.UID >= 0 && int(st.Uid) != l.settings.UID {
+		f.Chown(l.settings.UID, l.settings.GID) // a log that belongs to root is still a log
+	}
+	return &file{f: f, name: name, inode: st.Ino, dev: uint64(st.Dev)}, nil
+}
+
+// makeDirectories makes missing directories above a log and gives them to the owner of the logs.
+func (l *Log) makeDirectories(dir string) {
+	var missing []string
+	for d := dir; d != "/" && d != "."; d = filepath.Dir(d) {
+		if _, err := os.Stat(d); err == nil {
+			break
+		}
+		missing = append(missing, d)
+	}
+	for i := len(missing) - 1; i >= 0; i-- {
+		if os.Mkdir(missing[i], directoryMode) == nil && os.Geteuid() == 0 && l.settings.UID >= 0 {
+			os.Chown(missing[i], l.settings.UID, l.settings.GID)
+		}
+	}
+}
+
+func logName(to Stream) string {
+	switch to {
+	case Reject:
+		return "reject"
+	case Panic:
+		return "panic"
+	}
+	return "main"
+}
+
+// errorText is the system's words for an error, as C programs print them: with a capital letter.
+func errorText(err error) string {
+	var n syscall.Errno
+	if !errors.As(err, &n) {
+		return err.Error()
+	}
+	text := n.Error()
+	return strings.ToUpper(text[:1]) + text[1:]
+}

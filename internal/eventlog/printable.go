@@ -1,0 +1,79 @@
+package eventlog
+
+import (
+	"strings"
+
+	"exigo/internal/mail"
+)
+
+// Printable makes control characters visible as Exim does: \n \r \b \v \f, other ones and, unless topBit
+// (print_topbitchars) is set, bytes above 127 as a backslash and three octal digits. Tabs and backslashes stay.
+func Printable(text string, topBit bool) string {
+	for i := 0; i < len(text); i++ {
+		if !isPrint(text[i], topBit) {
+			return string(appendPrintable(make([]byte, 0, len(text)+16), text, topBit, false))
+		}
+	}
+	return text
+}
+
+func isPrint(c byte, topBit bool) bool {
+	return c >= ' ' && c < 0x7f || c == '\t' || c >= 0x80 && topBit
+}
+
+// appendPrintable appends text with control characters escaped. With continued, a line end that a space or
+// tab follows is let through: nobody can take such a line for an entry of its own.
+func appendPrintable(b []byte, text string, topBit, continued bool) []byte {
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		if isPrint(c, topBit) ||
+			continued && c == '\n' && i+1 < len(text) && (text[i+1] == ' ' || text[i+1] == '\t') {
+			b = append(b, c)
+			continue
+		}
+		b = append(b, '\\')
+		if k := strings.IndexByte("\n\r\b\v\f", c); k >= 0 {
+			b = append(b, "nrbvf"[k])
+		} else {
+			b = append(b, '0'+c>>6, '0'+c>>3&7, '0'+c&7)
+		}
+	}
+	return b
+}
+
+// maxRejectedHeader bounds the headers of one reject log entry.
+const maxRejectedHeader = 16384
+
+// appendRejected appends what the reject log says of a refused message: envelope and headers.
+func appendRejected(b []byte, m *mail.Message, topBit bool) []byte {
+	if len(m.Recipients) > 0 || m.SenderSet {
+		b = append(b, "Envelope-from: <"...)
+		b = appendPrintable(b, m.Sender, topBit, false)
+		b = append(b, ">\n"...)
+	}
+	if len(m.Recipients) > 0 {
+		b = append(b, "Envelope-to: <"...)
+		b = appendPrintable(b, m.Recipients[0].Address, topBit, false)
+		b = append(b, ">\n"...)
+		for i, r := range m.Recipients[1:] {
+			if i == 4 {
+				b = append(b, "    ...\n"...)
+				break
+			}
+			b = append(b, "    <"...)
+			b = appendPrintable(b, r.Address, topBit, false)
+			b = append(b, ">\n"...)
+		}
+	}
+	start := len(b)
+	for _, h := range m.Headers {
+		b = append(b, h.Type, ' ')
+		b = appendPrintable(b, strings.TrimSuffix(h.Text, "\n"), topBit, true)
+		b = append(b, '\n')
+		if len(b)-start > maxRejectedHeader {
+			b = append(b, "...\n"...)
+			break
+		}
+	}
+	return b
+}
