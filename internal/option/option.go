@@ -7,6 +7,7 @@ package option
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"time"
 )
 
@@ -26,7 +27,10 @@ import (
 //	DomainList, HostList, AddressList, LocalPartList, StringList   lists, expanded and matched when used
 //	ExpandedBool    "boolean*": a fixed value or an expansion that yields yes or no
 //	ExpandedInt     "integer*"
+//	ExpandedTime    "time*": a fixed time or an expansion that yields one
 //	UserID, GroupID names or numbers of users and groups, or an expansion
+//	UserList, GroupList  lists of users and groups, expanded once and resolved when read
+//	*Fixed          fixed-point that can be unset
 type (
 	Size          int64
 	Octal         uint32
@@ -47,6 +51,32 @@ type (
 type ExpandedBool struct {
 	Value bool
 	Text  Expanded
+}
+
+// ExpandedTime is a time that may be an expansion. Text is empty when the value is fixed.
+type ExpandedTime struct {
+	Value time.Duration
+	Text  Expanded
+}
+
+// UserList is a list of users: the text as given and, once the configuration is read, the ids.
+type UserList struct {
+	Text string
+	IDs  []int
+}
+
+// GroupList is a list of groups: the text as given and, once the configuration is read, the ids.
+type GroupList struct {
+	Text string
+	IDs  []int
+}
+
+// Has tells whether the id is in the list.
+func (l UserList) Has(uid int) bool { return slices.Contains(l.IDs, uid) }
+
+// HasAny tells whether one of the ids is in the list.
+func (l GroupList) HasAny(gids ...int) bool {
+	return slices.ContainsFunc(gids, func(g int) bool { return slices.Contains(l.IDs, g) })
 }
 
 // Row declares one option of the settings type S.

@@ -17,8 +17,12 @@ func TypeName(field any) string {
 		return "integer"
 	case *Octal:
 		return "octal integer"
-	case *Fixed:
+	case *Fixed, **Fixed:
 		return "fixed-point"
+	case *ExpandedTime:
+		return "time*"
+	case *UserList, *GroupList:
+		return "string list*"
 	case *time.Duration:
 		return "time"
 	case *Times:
@@ -79,6 +83,10 @@ func Parse(field any, text string) error {
 		v, err := ParseFixed(text)
 		*f = v
 		return err
+	case **Fixed:
+		v, err := ParseFixed(text)
+		*f = &v
+		return err
 	case *time.Duration:
 		v, ok := ParseTime(text)
 		if !ok {
@@ -91,6 +99,14 @@ func Parse(field any, text string) error {
 		return err
 	case *[]string:
 		*f = SplitList(text)
+	case *ExpandedTime:
+		if v, ok := ParseTime(text); ok {
+			*f = ExpandedTime{Value: v}
+		} else if strings.Contains(text, "$") {
+			*f = ExpandedTime{Text: Expanded(text)}
+		} else {
+			return fmt.Errorf("invalid time value")
+		}
 	case *ExpandedBool:
 		if v, err := ParseBool(text); err == nil {
 			*f = ExpandedBool{Value: v}
@@ -125,6 +141,10 @@ func parseText(field any, text string) error {
 		*f = UserID(text)
 	case *GroupID:
 		*f = GroupID(text)
+	case *UserList:
+		*f = UserList{Text: text}
+	case *GroupList:
+		*f = GroupList{Text: text}
 	default:
 		return fmt.Errorf("option type %T is not known", field)
 	}
