@@ -71,6 +71,11 @@ type Address struct {
 	// VerifyData: search results for -bv; callout.
 	Mode VerifyMode
 
+	// IgnoreError: a failure of the address is logged, but nobody is told.
+	IgnoreError bool
+	// RetrySkipped: nothing was tried, as the retry time has not come; such a deferral is logged by selector only.
+	RetrySkipped bool
+
 	Outcome Outcome
 	Bag     Bag
 }

@@ -15,6 +15,7 @@ const (
 	ErrnoSpoolFormat     = -20
 	ErrnoNotAbsolute     = -21
 	ErrnoQuota           = -22 // Exim's own quota check
+	ErrnoHeld            = -23 // hold_domains
 	ErrnoFilterFail      = -24
 	ErrnoHeaderFail      = -25
 	ErrnoWriteIncomplete = -26
