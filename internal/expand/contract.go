@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 
+	"exigo/internal/expand/syntax"
 	"exigo/internal/lookup"
 	"exigo/internal/mail"
 	"exigo/internal/option"
 	"exigo/internal/outside"
+	"exigo/internal/regex"
 )
 
 // Value is a string with its taint.
@@ -22,10 +24,15 @@ type Error struct {
 	Text string
 	// Temporary is set when a lookup or DNS deferred: the caller defers instead of failing.
 	Temporary bool
+	// Forced is set for a failure on purpose; errors.Is(err, ErrForced) asks for it.
+	Forced bool
 }
 
 // Error implements error.
 func (e *Error) Error() string { return e.Text }
+
+// Is makes errors.Is(err, ErrForced) true for forced failures.
+func (e *Error) Is(target error) bool { return target == ErrForced && e.Forced }
 
 // IsTemporary tells whether the expansion failed for a reason that may go away.
 func IsTemporary(err error) bool {
@@ -74,7 +81,7 @@ type Scope struct {
 	Ctx context.Context
 
 	depth int
-	cache *scopeCache
+	cache *scopeCache // results of lookups and named lists
 }
 
 // Engine holds the words of the language and the world they act in. It is immutable once made (its caches lock themselves).
@@ -82,7 +89,10 @@ type Engine struct {
 	World   *outside.World
 	Lookups map[string]*lookup.Driver
 	Hooks   Hooks
-	words   words
+	// Regex keeps compiled regular expressions.
+	Regex *regex.Cache
+	words words
+	trees trees
 }
 
 // Hooks are functions of higher layers which words of the language need. The catalog fills them; a nil hook makes its word
@@ -108,6 +118,8 @@ type Variable struct {
 	// Scope.VariableName.
 	Prefix   bool
 	GetNamed func(s *Scope, name string) (v Value, known bool, err error)
+	// Fits, for a Prefix row, tells which names are well formed; nil: all.
+	Fits     func(name string) bool
 	Examples []Example
 }
 
@@ -133,7 +145,9 @@ type Operator struct {
 	// Underscore says that the operator takes an argument after an underscore.
 	Underscore bool
 	Apply      func(s *Scope, argument string, subject Value) (Value, error)
-	Examples   []Example
+	// ApplyTo, if set, is used instead: it sees the whole node, for operators that treat a certificate variable specially.
+	ApplyTo  func(s *Scope, o *syntax.Operator, subject Value) (Value, error)
+	Examples []Example
 }
 
 // Condition is one test of ${if name {arg}...}. With Min = Max = 1 and Bare set the argument has no braces (def:, exists-like forms are builtin's).
@@ -157,4 +171,7 @@ type Words struct {
 	Operators  []Operator
 	Conditions []Condition
 	Lookups    []*lookup.Driver
+	// LazyItems and LazyConditions evaluate their parts themselves.
+	LazyItems      []LazyItem
+	LazyConditions []LazyCondition
 }

@@ -1,0 +1,195 @@
+package expand
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"exigo/internal/expand/syntax"
+	"exigo/internal/lookup"
+	"exigo/internal/mail"
+	"exigo/internal/outside"
+	"exigo/internal/regex"
+)
+
+// Limits of an evaluation, so that no input can exhaust stack or memory.
+const (
+	maxDepth  = 60       // of expansions within expansions: ${expand:...}, lists, ACLs
+	maxResult = 64 << 20 // bytes of one result
+)
+
+// New makes an engine of the words that the catalog collected. A word declared twice is an error.
+func New(world *outside.World, w Words, hooks Hooks) (*Engine, error) {
+	e := &Engine{World: world, Lookups: map[string]*lookup.Driver{}, Hooks: hooks, Regex: regex.NewCache(512)}
+	for _, d := range w.Lookups {
+		if e.Lookups[d.Name] != nil {
+			return nil, fmt.Errorf("lookup type %q is declared twice", d.Name)
+		}
+		e.Lookups[d.Name] = d
+	}
+	if err := e.words.fill(w); err != nil {
+		return nil, err
+	}
+	e.words.lookups = e.Lookups
+	e.trees.words = &e.words
+	return e, nil
+}
+
+// NewScope makes a scope for one evaluation or a series of them. config, session and message may be nil; a message
+// brings its session with it.
+func (e *Engine) NewScope(ctx context.Context, config Configuration, session *mail.Session, message *mail.Message) *Scope {
+	if session == nil && message != nil {
+		session = message.Session
+	}
+	return &Scope{Engine: e, Config: config, Session: session, Message: message, Ctx: ctx}
+}
+
+// Expand expands text as it stands in the configuration: it is taken to be untainted. The error is an [*Error];
+// errors.Is(err, ErrForced) and IsTemporary tell the kinds apart.
+func (e *Engine) Expand(s *Scope, text string) (Value, error) {
+	if strings.IndexByte(text, '$') < 0 && strings.IndexByte(text, '\\') < 0 {
+		return Value{S: text}, nil
+	}
+	if s.Debug != nil {
+		return e.expandDebug(s, text)
+	}
+	return e.expandTree(s, text)
+}
+
+func (e *Engine) expandTree(s *Scope, text string) (Value, error) {
+	if s.depth >= maxDepth {
+		return Value{}, Fail("expansions are nested too deeply")
+	}
+	s.depth++
+	v, err := s.Text(e.trees.get(text))
+	s.depth--
+	return v, err
+}
+
+func (e *Engine) expandDebug(s *Scope, text string) (Value, error) {
+	s.Debug("considering: %s", text)
+	v, err := e.expandTree(s, text)
+	if err != nil {
+		s.Debug("failed to expand: %s\n   error message: %s", text, err)
+	} else {
+		s.Debug("expanding: %s\n   result: %s", text, v.S)
+	}
+	return v, err
+}
+
+// ExpandValue expands a text that has a taint: a tainted one is refused.
+func (e *Engine) ExpandValue(s *Scope, text Value) (Value, error) {
+	if text.Tainted {
+		return Value{}, Fail("attempt to expand tainted string '%s'", text.S)
+	}
+	return e.Expand(s, text.S)
+}
+
+// ExpandString is Expand for those who do not look at the taint.
+func (e *Engine) ExpandString(s *Scope, text string) (string, error) {
+	v, err := e.Expand(s, text)
+	return v.S, err
+}
+
+// ExpandBool expands the text of a boolean option (spec 6.8, "expanded boolean" and the bool_lax rule of conditions):
+// yes, true and no, false in any case. Anything else is an error.
+func (e *Engine) ExpandBool(s *Scope, text string) (bool, error) {
+	v, err := e.Expand(s, text)
+	if err != nil {
+		return false, err
+	}
+	switch strings.ToLower(v.S) {
+	case "true", "yes":
+		return true, nil
+	case "false", "no":
+		return false, nil
+	}
+	return false, Fail("\"%s\" is not a valid value for a boolean", v.S)
+}
+
+// ExpandCondition expands the text of a "condition" option or ACL condition: empty, "0", "no" and "false" are false,
+// everything else is true (the rule of bool_lax).
+func (e *Engine) ExpandCondition(s *Scope, text string) (bool, error) {
+	v, err := e.Expand(s, text)
+	return err == nil && LaxBool(v.S), err
+}
+
+// LaxBool is the rule of bool_lax: empty, "0", "no" and "false" are false, everything else is true.
+func LaxBool(text string) bool {
+	text = strings.Trim(text, " \t\n\v\f\r")
+	return text != "" && text != "0" && !strings.EqualFold(text, "no") && !strings.EqualFold(text, "false")
+}
+
+// ExpandInt expands the text of an integer: decimal, sign, K, M or G behind it. The error says what is wrong as Exim does.
+func (e *Engine) ExpandInt(s *Scope, text string) (int64, error) {
+	v, err := e.Expand(s, text)
+	if err != nil {
+		return 0, err
+	}
+	return Integer(v.S)
+}
+
+// Mistake returns Exim's message about what is wrong in the syntax of text, "" if nothing is. Option readers may use it to
+// warn early; Exim itself finds mistakes when the text is used.
+func (e *Engine) Mistake(text string) string { return syntax.Mistake(text, &e.words) }
+
+// Integer reads an integer as conditions and integer options do (spec 11.7): white space around, a sign, decimal digits, and K, M or
+// G. The empty string is zero.
+func Integer(text string) (int64, error) {
+	trimmed := strings.TrimLeft(text, " \t\n\v\f\r")
+	if trimmed == "" {
+		return 0, nil
+	}
+	end := 0
+	if trimmed[0] == '+' || trimmed[0] == '-' {
+		end++
+	}
+	digits := end
+	for end < len(trimmed) && trimmed[end] >= '0' && trimmed[end] <= '9' {
+		end++
+	}
+	if end == digits {
+		return 0, Fail("integer expected but \"%s\" found", text)
+	}
+	tooLarge := Fail("absolute value of integer \"%s\" is too large (overflow)", text)
+	n, err := strconv.ParseInt(trimmed[:end], 10, 64)
+	if err != nil {
+		return 0, tooLarge
+	}
+	rest := trimmed[end:]
+	factor := int64(1)
+	if rest != "" {
+		switch rest[0] {
+		case 'k', 'K':
+			factor = 1 << 10
+		case 'm', 'M':
+			factor = 1 << 20
+		case 'g', 'G':
+			factor = 1 << 30
+		}
+		if factor > 1 {
+			rest = rest[1:]
+		}
+	}
+	if product := n * factor; product/factor != n {
+		return 0, tooLarge
+	}
+	if strings.Trim(rest, " \t\n\v\f\r") != "" {
+		return 0, Fail("invalid integer \"%s\"", text)
+	}
+	return n * factor, nil
+}
+
+// Fail makes the error of a failed expansion.
+func Fail(format string, args ...any) error { return &Error{Text: fmt.Sprintf(format, args...)} }
+
+// Defer makes the error of an expansion that could not be completed now.
+func Defer(format string, args ...any) error {
+	return &Error{Text: fmt.Sprintf(format, args...), Temporary: true}
+}
+
+// Force makes the error of a forced failure with a text for the log.
+func Force(format string, args ...any) error {
+	return &Error{Text: fmt.Sprintf(format, args...), Forced: true}
+}

@@ -1,0 +1,253 @@
+package expand
+
+import (
+	"sync"
+
+	"exigo/internal/expand/syntax"
+)
+
+// Text evaluates a text. The result is tainted if any of its parts is; it has a quoting mark if all tainted parts have the same.
+func (s *Scope) Text(t *syntax.Text) (Value, error) {
+	switch len(t.Parts) {
+	case 0:
+		return Value{}, nil
+	case 1:
+		return s.node(t.Parts[0])
+	}
+	var space [256]byte
+	buffer := space[:0]
+	var taint taint
+	for _, n := range t.Parts {
+		if l, ok := n.(*syntax.Literal); ok {
+			buffer = append(buffer, l.S...)
+			continue
+		}
+		v, err := s.node(n)
+		if err != nil {
+			return Value{}, err
+		}
+		taint.add(v)
+		buffer = append(buffer, v.S...)
+	}
+	if len(buffer) > maxResult {
+		return Value{}, Fail("the result of the expansion is too large")
+	}
+	return taint.value(string(buffer)), nil
+}
+
+// taint adds the taint of parts up.
+type taint struct {
+	tainted bool
+	quoted  string
+}
+
+func (t *taint) add(v Value) {
+	switch {
+	case !v.Tainted:
+	case !t.tainted:
+		t.tainted, t.quoted = true, v.Quoted
+	case t.quoted != v.Quoted:
+		t.quoted = ""
+	}
+}
+
+func (t *taint) value(text string) Value { return Value{S: text, Tainted: t.tainted, Quoted: t.quoted} }
+
+// Join makes one value of a text and the values it was made from: tainted if one of them is.
+func Join(text string, from ...Value) Value {
+	v := Value{S: text}
+	for _, f := range from {
+		v.Tainted = v.Tainted || f.Tainted
+	}
+	return v
+}
+
+// Texts evaluates several texts from left to right.
+func (s *Scope) Texts(list []*syntax.Text) ([]Value, error) {
+	if len(list) == 0 {
+		return nil, nil
+	}
+	values := make([]Value, len(list))
+	for i, t := range list {
+		v, err := s.Text(t)
+		if err != nil {
+			return nil, err
+		}
+		values[i] = v
+	}
+	return values, nil
+}
+
+func (s *Scope) node(n syntax.Node) (Value, error) {
+	switch n := n.(type) {
+	case *syntax.Literal:
+		return Value{S: n.S}, nil
+	case *syntax.Variable:
+		return s.variable(n)
+	case *syntax.Number:
+		if n.N < len(s.Numbers) {
+			return s.Numbers[n.N], nil
+		}
+		return Value{}, nil
+	case *syntax.Header:
+		v, _, err := s.Header(n.Kind, n.Name)
+		return v, err
+	case *syntax.Operator:
+		subject, err := s.Text(n.Subject)
+		if err != nil {
+			return Value{}, err
+		}
+		if n.Bad != nil {
+			return Value{}, &Error{Text: n.Bad.Text}
+		}
+		row := n.Row.(*Operator)
+		if row.ApplyTo != nil {
+			return row.ApplyTo(s, n, subject)
+		}
+		return row.Apply(s, n.Argument, subject)
+	case *syntax.Item:
+		if n.Bad != nil {
+			return Value{}, s.badItem(n)
+		}
+		return n.Row.(*LazyItem).Eval(s, n)
+	case *syntax.Bad:
+		return Value{}, &Error{Text: n.Text}
+	}
+	panic("expand: unknown kind of node")
+}
+
+func (s *Scope) variable(n *syntax.Variable) (Value, error) {
+	row := n.Row.(*Variable)
+	if row.GetNamed == nil {
+		return row.Get(s)
+	}
+	v, known, err := row.GetNamed(s, n.Name)
+	if err == nil && !known {
+		return Value{}, Fail("unknown variable name \"%s\"", n.Name)
+	}
+	return v, err
+}
+
+// badItem evaluates what stands left of a mistake in an item, and returns the mistake, or the error that came before it.
+func (s *Scope) badItem(it *syntax.Item) error {
+	if it.Key != nil {
+		if _, err := s.Text(it.Key); err != nil {
+			return err
+		}
+	}
+	if it.Shape.Form != syntax.FormRun {
+		if _, err := s.Texts(it.Args); err != nil {
+			return err
+		}
+	}
+	if it.Test != nil && it.Shape.Form == syntax.FormIf {
+		yes, err := s.Condition(it.Test)
+		if err != nil {
+			return err
+		}
+		if yes && it.Yes != nil {
+			if _, err := s.Text(it.Yes); err != nil {
+				return err
+			}
+		}
+	}
+	return &Error{Text: it.Bad.Text}
+}
+
+// Condition evaluates a condition, its negation included.
+func (s *Scope) Condition(c *syntax.Condition) (bool, error) {
+	if c.Bad != nil {
+		return false, s.badCondition(c)
+	}
+	yes, err := c.Row.(*LazyCondition).Test(s, c)
+	return yes != c.Negate, err
+}
+
+func (s *Scope) badCondition(c *syntax.Condition) error {
+	if _, err := s.Texts(c.Args); err != nil {
+		return err
+	}
+	if c.Shape.Form == syntax.FormGroup {
+		for _, sub := range c.Sub {
+			yes, err := s.Condition(sub)
+			if err != nil {
+				return err
+			}
+			if yes == (c.Name == "or") {
+				break // the others are only parsed
+			}
+		}
+	}
+	return &Error{Text: c.Bad.Text}
+}
+
+// Skip is what becomes of a text that is not evaluated: nothing, unless there is a mistake in it.
+func (s *Scope) Skip(t *syntax.Text) error {
+	if t != nil && t.Bad != nil {
+		return &Error{Text: t.Bad.Text}
+	}
+	return nil
+}
+
+// Branches evaluates the branch that matched selects. In it $value is value; without branches the result is value if
+// matched, else nothing. The word fail instead of the second branch forces failure. The caller restores $0 and above.
+func (s *Scope) Branches(it *syntax.Item, matched bool, value Value) (Value, error) {
+	if it.Yes == nil {
+		if matched {
+			return value, nil
+		}
+		return Value{}, nil
+	}
+	if matched {
+		saved := s.Value
+		s.Value = value
+		v, err := s.Text(it.Yes)
+		s.Value = saved
+		return v, err
+	}
+	if it.No != nil {
+		return s.Text(it.No)
+	}
+	if it.Fail {
+		return Value{}, Force("\"%s\" failed and \"fail\" requested", it.Name)
+	}
+	return Value{}, nil
+}
+
+// trees keeps parsed texts: two generations, the older is dropped when the younger is full.
+type trees struct {
+	words        *words
+	mutex        sync.RWMutex
+	young, older map[string]*syntax.Text
+}
+
+const (
+	treesKept = 4096  // texts in a generation
+	treeText  = 16384 // longer texts are not kept
+)
+
+func (t *trees) get(text string) *syntax.Text {
+	t.mutex.RLock()
+	tree := t.young[text]
+	old := tree == nil && t.older[text] != nil
+	if old {
+		tree = t.older[text]
+	}
+	t.mutex.RUnlock()
+	if tree != nil && !old {
+		return tree
+	}
+	if tree == nil {
+		tree = syntax.Parse(text, t.words)
+		if len(text) > treeText {
+			return tree
+		}
+	}
+	t.mutex.Lock()
+	defer t.mutex.Unlock()
+	if len(t.young) >= treesKept || t.young == nil {
+		t.older, t.young = t.young, make(map[string]*syntax.Text, 64)
+	}
+	t.young[text] = tree
+	return tree
+}

@@ -1,0 +1,330 @@
+package syntax
+
+import (
+	"fmt"
+	"strings"
+)
+
+// maxDepth limits the nesting of braces, so that no string can exhaust the stack.
+const maxDepth = 150
+
+type parser struct {
+	words Words
+	text  string
+	at    int
+	depth int
+	bad   *Bad // the mistake; when it is set everything returns
+	// openHeader says that a header name ran over a closing brace, for the message about the brace that is missing then.
+	openHeader bool
+	// inside is added to messages within some words: ` inside "filter" item`.
+	inside string
+}
+
+// Parse reads the whole text. The result is never nil.
+func Parse(text string, words Words) *Text {
+	p := &parser{words: words, text: text}
+	return p.parseText(false, true)
+}
+
+// Mistake returns the message about what is wrong in the text, "" if nothing is.
+func Mistake(text string, words Words) string {
+	p := &parser{words: words, text: text}
+	p.parseText(false, true)
+	if p.bad == nil {
+		return ""
+	}
+	return p.bad.Text
+}
+
+// fail records the mistake.
+func (p *parser) fail(format string, args ...any) *Bad {
+	if p.bad == nil {
+		p.bad = &Bad{fmt.Sprintf(format, args...)}
+	}
+	return p.bad
+}
+
+func (p *parser) more() bool { return p.at < len(p.text) }
+
+// peek returns the next byte, 0 at the end.
+func (p *parser) peek() byte {
+	if p.at < len(p.text) {
+		return p.text[p.at]
+	}
+	return 0
+}
+
+func (p *parser) rest() string { return p.text[p.at:] }
+
+func (p *parser) skipSpace() {
+	for p.at < len(p.text) && isSpace(p.text[p.at]) {
+		p.at++
+	}
+}
+
+// accept skips space and then the byte, if it is there.
+func (p *parser) accept(c byte) bool {
+	p.skipSpace()
+	if p.peek() != c {
+		return false
+	}
+	p.at++
+	return true
+}
+
+func isSpace(c byte) bool { return c == ' ' || c >= '\t' && c <= '\r' }
+func isDigit(c byte) bool { return c >= '0' && c <= '9' }
+func isAlpha(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }
+func isAlnum(c byte) bool { return isAlpha(c) || isDigit(c) }
+
+// name reads letters, digits, underscores and the bytes of also.
+func (p *parser) name(also string) string {
+	start := p.at
+	for p.at < len(p.text) && (isAlnum(p.text[p.at]) || p.text[p.at] == '_' || also != "" && strings.IndexByte(also, p.text[p.at]) >= 0) {
+		p.at++
+	}
+	return p.text[start:p.at]
+}
+
+// parseText reads up to the end of the text or, if nested, up to and including the closing brace. Without active, dollars
+// mean nothing.
+func (p *parser) parseText(nested, active bool) *Text {
+	t := &Text{}
+	start := p.at
+	p.depth++
+	defer func() { p.depth-- }()
+	if p.depth > maxDepth {
+		return p.breakText(t, p.fail("expansion is nested too deeply"))
+	}
+	var literal []byte
+	flush := func() {
+		if len(literal) > 0 {
+			t.Parts = append(t.Parts, &Literal{string(literal)})
+			literal = literal[:0]
+		}
+	}
+	for p.at < len(p.text) {
+		switch c := p.text[p.at]; {
+		case c == '\\':
+			var ok bool
+			if literal, ok = p.escape(literal); !ok {
+				flush()
+				return p.breakText(t, p.fail(`\ at end of string`))
+			}
+		case c == '}' && nested:
+			flush()
+			t.Source = p.text[start:p.at]
+			p.at++
+			return t
+		case c == '$' && active:
+			p.at++
+			flush()
+			n := p.dollar()
+			t.Parts = append(t.Parts, n)
+			if p.bad != nil {
+				t.Bad = p.bad
+				return t
+			}
+		default:
+			literal = append(literal, c)
+			p.at++
+		}
+	}
+	flush()
+	t.Source = p.text[start:]
+	if nested {
+		hint := ""
+		if p.openHeader {
+			hint = " - could be header name not terminated by colon"
+		}
+		return p.breakText(t, p.fail("missing } at end of string%s", hint))
+	}
+	return t
+}
+
+func (p *parser) breakText(t *Text, bad *Bad) *Text {
+	t.Parts = append(t.Parts, bad)
+	t.Bad = bad
+	return t
+}
+
+// escape reads what a backslash begins and adds what it stands for.
+func (p *parser) escape(literal []byte) ([]byte, bool) {
+	p.at++
+	if !p.more() {
+		return literal, false
+	}
+	c := p.text[p.at]
+	if c == 'N' {
+		p.at++
+		end := strings.Index(p.rest(), `\N`)
+		if end < 0 {
+			literal = append(literal, p.rest()...)
+			p.at = len(p.text)
+			return literal, true
+		}
+		literal = append(literal, p.rest()[:end]...)
+		p.at += end + 2
+		return literal, true
+	}
+	c, n := Unescape(p.rest())
+	p.at += n
+	if c == 0 { // a string of Exim's ends at a zero byte; the byte itself must not travel
+		return literal, true
+	}
+	return append(literal, c), true
+}
+
+// Unescape gives the byte that the text after a backslash stands for (spec 11.2) and how many bytes of it that took:
+// \n \r \t \b \f \v, up to three octal digits, x and up to two hexadecimal digits, or the byte itself. text must not be empty.
+func Unescape(text string) (c byte, n int) {
+	c = text[0]
+	switch {
+	case c >= '0' && c <= '7':
+		value := 0
+		for n < 3 && n < len(text) && text[n] >= '0' && text[n] <= '7' {
+			value = value*8 + int(text[n]-'0')
+			n++
+		}
+		return byte(value), n
+	case c == 'x':
+		value := 0
+		for n = 1; n < 3 && n < len(text) && hexDigit(text[n]) >= 0; n++ {
+			value = value*16 + hexDigit(text[n])
+		}
+		return byte(value), n
+	case c == 'n':
+		return '\n', 1
+	case c == 'r':
+		return '\r', 1
+	case c == 't':
+		return '\t', 1
+	case c == 'b':
+		return '\b', 1
+	case c == 'f':
+		return '\f', 1
+	case c == 'v':
+		return '\v', 1
+	}
+	return c, 1
+}
+
+func hexDigit(c byte) int {
+	switch {
+	case isDigit(c):
+		return int(c - '0')
+	case c|0x20 >= 'a' && c|0x20 <= 'f':
+		return int(c|0x20-'a') + 10
+	}
+	return -1
+}
+
+// dollar reads what a dollar sign begins; the dollar itself is already read.
+func (p *parser) dollar() Node {
+	c := p.peek()
+	switch {
+	case isAlpha(c):
+		start := p.at
+		name := p.name("")
+		if kind := headerKind(name); kind != 0 {
+			p.at = start
+			return p.header(kind)
+		}
+		row, note := p.words.Variable(name)
+		if row == nil {
+			return p.fail("unknown variable name \"%s\"%s", name, note)
+		}
+		return &Variable{name, row}
+	case isDigit(c):
+		return &Number{p.number()}
+	case c == '{':
+		p.at++
+		return p.braced()
+	}
+	return p.fail("$ not followed by letter, digit, or {")
+}
+
+// number reads digits; a number out of all proportion is as good as a large one.
+func (p *parser) number() int {
+	n := 0
+	for isDigit(p.peek()) {
+		n = min(n*10+int(p.text[p.at]-'0'), 1<<20)
+		p.at++
+	}
+	return n
+}
+
+// headerKind tells whether a name after a dollar is that of a header, and in which form it is wanted.
+func headerKind(name string) byte {
+	for _, prefix := range [...]string{"h_", "header_", "bh_", "bheader_", "lh_", "lheader_", "rh_", "rheader_"} {
+		if strings.HasPrefix(name, prefix) {
+			return prefix[0]
+		}
+	}
+	return 0
+}
+
+// header reads h_NAME: where the name ends at a colon, which belongs to it, or before white space or the end.
+func (p *parser) header(kind byte) *Header {
+	p.at += strings.IndexByte(p.rest(), '_') + 1
+	start := p.at
+	for p.at < len(p.text) && p.text[p.at] > ' ' && p.text[p.at] < 0x7f && p.text[p.at] != ':' {
+		p.at++
+	}
+	h := &Header{kind, p.text[start:p.at]}
+	if p.peek() == ':' && p.more() {
+		p.at++
+	} else if strings.ContainsAny(h.Name, "{}") {
+		p.openHeader = true
+	}
+	return h
+}
+
+// braced reads what ${ begins.
+func (p *parser) braced() Node {
+	c := p.peek()
+	if isDigit(c) {
+		n := p.number()
+		if p.peek() != '}' {
+			return p.fail("} expected after number")
+		}
+		p.at++
+		return &Number{n}
+	}
+	if !isAlpha(c) {
+		return p.fail("letter or digit expected after ${")
+	}
+	start := p.at
+	name := p.name("")
+	if row, shape, ok := p.words.Item(name); ok {
+		return p.item(&Item{Name: name, Row: row, Shape: shape})
+	}
+	if c := p.peek(); c == '-' { // negative numbers in substr_-1
+		name = p.text[start : p.at+len(p.name("-"))]
+	}
+	switch p.peek() {
+	case ':':
+		p.at++
+		return p.operator(name)
+	case '}':
+		p.at++
+		row, note := p.words.Variable(name)
+		if row == nil {
+			return p.fail("unknown variable in \"${%s}\"%s", name, note)
+		}
+		return &Variable{name, row}
+	}
+	return p.fail("\"${%s\" is not a known operator (or a } is missing in a variable reference)", name)
+}
+
+// operator reads the subject of ${name: .
+func (p *parser) operator(text string) Node {
+	row, name, argument, ok := p.words.Operator(text)
+	o := &Operator{Name: name, Argument: argument, Row: row, Subject: p.parseText(true, true)}
+	if p.bad == nil && !ok {
+		o.Name = text
+		p.fail("unknown expansion operator \"%s\"", text)
+	}
+	o.Bad = p.bad
+	return o
+}

@@ -1,0 +1,186 @@
+package expand
+
+import (
+	"fmt"
+	"strings"
+
+	"exigo/internal/expand/syntax"
+	"exigo/internal/lookup"
+)
+
+// LazyItem is an item that evaluates its parts itself, because not all of them are evaluated, or not once.
+type LazyItem struct {
+	Name, Doc string
+	Shape     syntax.Shape
+	// Eval gets an item without mistakes.
+	Eval     func(s *Scope, it *syntax.Item) (Value, error)
+	Examples []Example
+}
+
+// LazyCondition is a condition that evaluates its parts itself.
+type LazyCondition struct {
+	Name, Doc string
+	Shape     syntax.Shape
+	// Test gets a condition without mistakes. Negation is not its business.
+	Test     func(s *Scope, c *syntax.Condition) (bool, error)
+	Examples []Example
+}
+
+// words finds the rows of a name; it is what the parser asks.
+type words struct {
+	variables  map[string]*Variable
+	prefixes   []*Variable
+	items      map[string]*LazyItem
+	operators  map[string]*Operator
+	conditions map[string]*LazyCondition
+	lookups    map[string]*lookup.Driver
+}
+
+// fill puts all rows into the maps. Items and conditions of the simple kind are wrapped as lazy ones.
+func (w *words) fill(rows Words) error {
+	w.variables, w.items = map[string]*Variable{}, map[string]*LazyItem{}
+	w.operators, w.conditions = map[string]*Operator{}, map[string]*LazyCondition{}
+	var twice []string
+	for i := range rows.Variables {
+		v := &rows.Variables[i]
+		if v.Prefix {
+			w.prefixes = append(w.prefixes, v)
+			continue
+		}
+		if w.variables[v.Name] != nil {
+			twice = append(twice, "$"+v.Name)
+		}
+		w.variables[v.Name] = v
+	}
+	items := rows.LazyItems
+	for i := range rows.Items {
+		items = append(items, lazyItem(&rows.Items[i]))
+	}
+	for i := range items {
+		if w.items[items[i].Name] != nil {
+			twice = append(twice, "${"+items[i].Name+"...}")
+		}
+		w.items[items[i].Name] = &items[i]
+	}
+	for i := range rows.Operators {
+		if w.operators[rows.Operators[i].Name] != nil {
+			twice = append(twice, "${"+rows.Operators[i].Name+":...}")
+		}
+		w.operators[rows.Operators[i].Name] = &rows.Operators[i]
+	}
+	conditions := rows.LazyConditions
+	for i := range rows.Conditions {
+		conditions = append(conditions, lazyCondition(&rows.Conditions[i]))
+	}
+	for i := range conditions {
+		if w.conditions[conditions[i].Name] != nil {
+			twice = append(twice, conditions[i].Name)
+		}
+		w.conditions[conditions[i].Name] = &conditions[i]
+	}
+	if len(twice) > 0 {
+		return fmt.Errorf("declared twice in the expansion language: %s", strings.Join(twice, ", "))
+	}
+	return nil
+}
+
+// lazyItem wraps a row of the simple kind.
+func lazyItem(row *Item) LazyItem {
+	return LazyItem{
+		Name: row.Name, Doc: row.Doc, Examples: row.Examples,
+		Shape: syntax.Shape{Form: syntax.FormArgs, Min: row.Min, Max: row.Max, YesNo: row.YesNo},
+		Eval: func(s *Scope, it *syntax.Item) (Value, error) {
+			args, err := s.Texts(it.Args)
+			if err != nil {
+				return Value{}, err
+			}
+			v, err := row.Eval(s, args)
+			if !row.YesNo {
+				return v, err
+			}
+			if err != nil && err != ErrNoMatch {
+				return Value{}, err
+			}
+			return s.Branches(it, err == nil, v)
+		},
+	}
+}
+
+// lazyCondition wraps a row of the simple kind.
+func lazyCondition(row *Condition) LazyCondition {
+	form := syntax.FormPair
+	switch {
+	case row.Max == 0:
+		form = syntax.FormBare
+	case row.Wrapped:
+		form = syntax.FormWrapped
+	case row.Max > 2:
+		form = syntax.FormArguments
+	}
+	return LazyCondition{
+		Name: row.Name, Doc: row.Doc, Examples: row.Examples,
+		Shape: syntax.Shape{Form: form, Min: row.Min, Max: row.Max},
+		Test: func(s *Scope, c *syntax.Condition) (bool, error) {
+			args, err := s.Texts(c.Args)
+			if err != nil {
+				return false, err
+			}
+			return row.Test(s, args)
+		},
+	}
+}
+
+// Variable implements syntax.Words.
+func (w *words) Variable(name string) (row any, note string) {
+	if v := w.variables[name]; v != nil {
+		return v, ""
+	}
+	for _, v := range w.prefixes {
+		if strings.HasPrefix(name, v.Name) && (v.Fits == nil || v.Fits(name)) {
+			return v, ""
+		}
+	}
+	return nil, syntax.UnknownACLVariable(name)
+}
+
+// Item implements syntax.Words.
+func (w *words) Item(name string) (row any, shape syntax.Shape, ok bool) {
+	if it := w.items[name]; it != nil {
+		return it, it.Shape, true
+	}
+	return nil, syntax.Shape{}, false
+}
+
+// Operator implements syntax.Words: the longest name wins, the rest after an underscore is the argument.
+func (w *words) Operator(text string) (row any, name, argument string, ok bool) {
+	if o := w.operators[text]; o != nil {
+		return o, text, "", true
+	}
+	name, argument, ok = strings.Cut(text, "_")
+	if o := w.operators[name]; ok && o != nil {
+		return o, text, argument, true
+	}
+	return nil, text, "", false
+}
+
+// Condition implements syntax.Words.
+func (w *words) Condition(name string) (row any, shape syntax.Shape, ok bool) {
+	if c := w.conditions[name]; c != nil {
+		return c, c.Shape, true
+	}
+	return nil, syntax.Shape{}, false
+}
+
+// LookupProblem implements syntax.LookupChecker.
+func (w *words) LookupProblem(text string, haveKey bool) string {
+	t, err := lookupType(w.lookups, text)
+	switch {
+	case err != nil:
+		return err.Error()
+	case haveKey && t.Driver.Kind&lookup.SingleKey == 0:
+		return fmt.Sprintf("a single key was given for lookup type \"%s\", which is not a single-key lookup type", t.Driver.Name)
+	case !haveKey && t.Driver.Kind&lookup.SingleKey != 0:
+		return fmt.Sprintf("missing {key} for single-key \"%s\" lookup", t.Driver.Name)
+	}
+	return ""
+}
