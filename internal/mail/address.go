@@ -200,10 +200,17 @@ type Outcome struct {
 	Reused bool
 	// HideChild / quota...
 	DeliveryTime time.Duration
-	// Extra: text of local transports for the log ("ST=", "<file>" names).
-	ShadowError string
-	ReturnFile  string // path of a file with output of a pipe to return or log
-	RetryKeys   []RetryUpdate
+	// Shadow is the shadow transport that ran, ShadowError what went wrong in it.
+	Shadow, ShadowError string
+	// Further marks the second and later addresses of one delivery ("->"), Cutthrough one made while the message came in (">>").
+	Further, Cutthrough bool
+	// Size is that of the copy that was written, 0 if unknown; ReturnPath the sender it carried, nil for the message's.
+	Size       int64
+	ReturnPath *string
+	// FreezeText stands behind "Frozen" in the log.
+	FreezeText string
+	ReturnFile string // path of a file with output of a pipe to return or log
+	RetryKeys  []RetryUpdate
 }
 
 // RetryUpdate is a change to the retry hints that an attempt asks for.
