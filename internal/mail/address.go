@@ -66,8 +66,6 @@ type Address struct {
 
 	// Pipes: environment, extra; Local_part for batch.
 	SelfHostname string
-	NoUnseen     bool
-	AfFlags      uint32
 	// VerifyData: search results for -bv; callout.
 	Mode VerifyMode
 

@@ -37,7 +37,7 @@ type Message struct {
 	ManualThaw                                        bool
 	DeliverFirst                                      bool // first delivery attempt
 	AllowUnqualifiedSender, AllowUnqualifiedRecipient bool
-	NoWarnings                                        int    // count of delay warnings already sent ("warning_count")
+	Warnings                                          int    // delay warnings already sent (-warning_count)
 	Queue                                             string // named queue, "" for the default
 	SMTPUTF8                                          bool
 	UTF8Downgrade                                     int // 1 yes, 0 no, -1 if needed
@@ -46,11 +46,10 @@ type Message struct {
 	EnvID, Ret string
 
 	// Size is $message_size (whole message with headers, as received); BodySize, BodyLines, BodyZeros the body's.
-	Size, BodySize      int64
-	Lines, BodyLines    int
-	BodyZeros           int
-	MaxReceivedLine     int
-	ReceivedLineLengths bool
+	Size, BodySize   int64
+	Lines, BodyLines int
+	BodyZeros        int
+	MaxReceivedLine  int
 	// DataPath is the -D file, DataOffset where the body begins in it. "" before it is written.
 	DataPath   string
 	DataOffset int64
