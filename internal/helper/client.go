@@ -1,0 +1,230 @@
+// Package helper runs local deliveries as the recipient's user. The engine holds a Client for each helper process;
+// the process serves one job at a time and is reused for the next job of the same user, and of no other.
+//
+// Trust: the helper obeys the engine; the engine reads from the helper only outcomes, log lines and questions,
+// bounded in size, since a user's own program may have taken the helper over.
+package helper
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"time"
+
+	"exigo/internal/mail"
+	"exigo/internal/outside"
+	"exigo/internal/transport"
+)
+
+// Client is the engine's end of one helper. It is used by one goroutine at a time; Release gives it back.
+type Client struct {
+	link *link
+	// local runs jobs in this process instead.
+	local   []*transport.Driver
+	world   *outside.World
+	broken  bool
+	release func(c *Client, broken bool)
+}
+
+// NewClient makes the client of a connection whose other end Serve reads. release is called by Release.
+func NewClient(conn *net.UnixConn, release func(c *Client, broken bool)) *Client {
+	return &Client{link: &link{conn: conn}, release: release}
+}
+
+// NewLocal makes a client that does the jobs in this process, as its user.
+func NewLocal(drivers []*transport.Driver, world *outside.World) *Client {
+	return &Client{local: drivers, world: world}
+}
+
+// Calls are what a job may ask of the engine while it runs.
+type Calls struct {
+	Answer     func(question string, arguments map[string]string) (string, error)
+	Log, Panic func(line string)
+}
+
+// Release gives the client back to where it came from.
+func (c *Client) Release() {
+	if c.release != nil {
+		c.release(c, c.broken)
+	}
+}
+
+// Close ends the helper.
+func (c *Client) Close() error {
+	if c.link == nil {
+		return nil
+	}
+	return c.link.conn.Close()
+}
+
+// Execute has the job done and returns one outcome for each recipient. An error means that the helper is gone or ctx
+// ended, and that nothing is known of the delivery.
+func (c *Client) Execute(ctx context.Context, job *Job, header []byte, body *os.File, calls Calls) ([]mail.Outcome, error) {
+	if c.local != nil {
+		e := execution(job, header, body, c.world)
+		e.Ask, e.Log, e.PanicLog = calls.Answer, calls.Log, calls.Panic
+		return run(ctx, c.local, e, job.Driver), nil
+	}
+	stop := c.cancelWith(ctx)
+	defer stop()
+	if err := c.link.send(kindExecute, job, header, body); err != nil {
+		return nil, c.fail(ctx, err)
+	}
+	for {
+		var q question
+		var line logLine
+		var done []outcome
+		k, _, file, err := c.link.receive(func(k kind) any {
+			switch k {
+			case kindAsk:
+				return &q
+			case kindLog:
+				return &line
+			case kindOutcomes:
+				return &done
+			}
+			return nil
+		})
+		if file != nil {
+			file.Close()
+		}
+		if err != nil {
+			return nil, c.fail(ctx, err)
+		}
+		switch k {
+		case kindAsk:
+			err = c.answer(q, calls)
+		case kindLog:
+			logFrom(line, calls)
+		case kindOutcomes:
+			if len(done) != len(job.Recipients) {
+				return nil, c.fail(ctx, fmt.Errorf("helper: %d outcomes for %d addresses", len(done), len(job.Recipients)))
+			}
+			return fromWire(done), nil
+		}
+		if err != nil {
+			return nil, c.fail(ctx, err)
+		}
+	}
+}
+
+func (c *Client) answer(q question, calls Calls) error {
+	var a answer
+	if calls.Answer == nil {
+		a.Error = "nothing can be asked"
+	} else if text, err := calls.Answer(q.Question, q.Arguments); err != nil {
+		a.Error = err.Error()
+		if a.Error == "" {
+			a.Error = "failed"
+		}
+	} else {
+		a.Text = text
+	}
+	return c.link.send(kindAnswer, a, nil, nil)
+}
+
+func logFrom(line logLine, calls Calls) {
+	if line.Panic && calls.Panic != nil {
+		calls.Panic(line.Text)
+	} else if !line.Panic && calls.Log != nil {
+		calls.Log(line.Text)
+	}
+}
+
+// cancelWith breaks the connection when ctx ends: the helper sees its end and stops.
+func (c *Client) cancelWith(ctx context.Context) func() {
+	stop := context.AfterFunc(ctx, func() { c.link.conn.SetDeadline(time.Unix(1, 0)) })
+	return func() { stop() }
+}
+
+func (c *Client) fail(ctx context.Context, err error) error {
+	c.broken = true
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
+}
+
+// ReadFile reads a regular file as the helper's user; a file above limit bytes is an error.
+func (c *Client) ReadFile(ctx context.Context, path string, limit int64) ([]byte, FileInfo, error) {
+	return c.file(ctx, kindRead, fileRequest{Path: path, Limit: limit})
+}
+
+// Stat looks at a file as the helper's user; link asks about a symbolic link itself.
+func (c *Client) Stat(ctx context.Context, path string, link bool) (FileInfo, error) {
+	_, info, err := c.file(ctx, kindStat, fileRequest{Path: path, Link: link})
+	return info, err
+}
+
+func (c *Client) file(ctx context.Context, k kind, r fileRequest) ([]byte, FileInfo, error) {
+	if c.local != nil {
+		if k == kindStat {
+			reply := statFile(r)
+			return nil, reply.Stat, reply.err(r.Path)
+		}
+		data, reply := readFile(r)
+		return data, reply.Stat, reply.err(r.Path)
+	}
+	stop := c.cancelWith(ctx)
+	defer stop()
+	if err := c.link.send(k, r, nil, nil); err != nil {
+		return nil, FileInfo{}, c.fail(ctx, err)
+	}
+	var reply fileReply
+	_, data, file, err := c.link.receive(func(k kind) any {
+		if k == kindFile {
+			return &reply
+		}
+		return nil
+	})
+	if file != nil {
+		file.Close()
+	}
+	if err != nil {
+		return nil, FileInfo{}, c.fail(ctx, err)
+	}
+	return data, reply.Stat, reply.err(r.Path)
+}
+
+// Deliver runs a local transport for run's addresses through the client, and leaves the outcomes in them.
+func (c *Client) Deliver(ctx context.Context, r *transport.Run) error {
+	local := r.Transport.Driver.Local
+	if local == nil {
+		return errors.New("helper: " + r.Transport.Driver.Name + " is no local transport")
+	}
+	prepared, err := local.Prepare(r)
+	if err != nil {
+		return err
+	}
+	text, err := json.Marshal(prepared)
+	if err != nil {
+		return err
+	}
+	header, filter, err := r.Compose()
+	if err != nil {
+		return err
+	}
+	job := &Job{
+		Driver: r.Transport.Driver.Name, Transport: r.Transport.Name, Job: text, MessageID: r.Message.ID, Sender: r.ReturnPath,
+		Recipients: r.Recipients(), Home: r.Home, Current: r.Current, Identity: r.Identity,
+		Offset: r.Body.Offset, Size: r.Body.Size, Lines: r.Body.Lines, LongestLine: r.Body.LongestLine,
+		HeadersOnly: r.Transport.Generic.HeadersOnly, BodyOnly: r.Transport.Generic.BodyOnly, Filter: filter,
+	}
+	calls := Calls{Log: r.Services.Log, Panic: r.Services.Panic}
+	if local.Answer != nil {
+		calls.Answer = func(q string, a map[string]string) (string, error) { return local.Answer(r, q, a) }
+	}
+	outcomes, err := c.Execute(ctx, job, header, r.Body.File, calls)
+	if err != nil {
+		return transport.Defer(mail.ErrnoUnknown, "%s transport process ended unexpectedly: %v", r.Transport.Driver.Name, err)
+	}
+	for i, a := range r.Addresses {
+		keys := a.Outcome.RetryKeys
+		a.Outcome = outcomes[i]
+		a.Outcome.RetryKeys = keys
+	}
+	return nil
+}

@@ -1,0 +1,91 @@
+package helper
+
+import (
+	"encoding/json"
+	"io/fs"
+	"time"
+
+	"exigo/internal/mail"
+	"exigo/internal/transport"
+)
+
+// Job is one delivery as it goes to a helper. The header block and the body's descriptor travel beside it.
+type Job struct {
+	Driver, Transport string
+	Job               json.RawMessage
+	MessageID, Sender string
+	Recipients        []string
+	Home, Current     string
+	Identity          transport.Identity
+	// Offset, Size and Lines describe the body in the descriptor.
+	Offset, Size          int64
+	Lines, LongestLine    int
+	HeadersOnly, BodyOnly bool
+	Filter                *transport.Filter `json:",omitempty"`
+}
+
+// outcome is the part of mail.Outcome that local transports fill.
+type outcome struct {
+	Result       mail.Result
+	Message      string        `json:",omitempty"`
+	UserMessage  string        `json:",omitempty"`
+	Diagnosis    string        `json:",omitempty"`
+	Errno        int           `json:",omitempty"`
+	MoreErrno    int           `json:",omitempty"`
+	Freeze       bool          `json:",omitempty"`
+	Confirmation string        `json:",omitempty"`
+	ReturnFile   string        `json:",omitempty"`
+	DeliveryTime time.Duration `json:",omitempty"`
+}
+
+func toWire(all []mail.Outcome) []outcome {
+	out := make([]outcome, len(all))
+	for i, o := range all {
+		out[i] = outcome{o.Result, o.Message, o.UserMessage, o.Diagnosis, o.Errno, o.MoreErrno, o.Freeze, o.Confirmation, o.ReturnFile, o.DeliveryTime}
+	}
+	return out
+}
+
+func fromWire(all []outcome) []mail.Outcome {
+	out := make([]mail.Outcome, len(all))
+	for i, o := range all {
+		out[i] = mail.Outcome{Result: o.Result, Message: o.Message, UserMessage: o.UserMessage, Diagnosis: o.Diagnosis, Errno: o.Errno,
+			MoreErrno: o.MoreErrno, Freeze: o.Freeze, Confirmation: o.Confirmation, ReturnFile: o.ReturnFile, DeliveryTime: o.DeliveryTime}
+	}
+	return out
+}
+
+type question struct {
+	Question  string
+	Arguments map[string]string
+}
+
+type answer struct {
+	Text  string
+	Error string
+}
+
+type logLine struct {
+	Text  string
+	Panic bool
+}
+
+type fileRequest struct {
+	Path  string
+	Limit int64
+	Link  bool
+}
+
+type fileReply struct {
+	Stat  FileInfo
+	Errno int
+	Error string
+}
+
+// FileInfo is what Stat says of a file.
+type FileInfo struct {
+	Mode     fs.FileMode
+	UID, GID int
+	Size     int64
+	Modified time.Time
+}

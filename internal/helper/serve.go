@@ -1,0 +1,148 @@
+package helper
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"runtime/debug"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"exigo/internal/mail"
+	"exigo/internal/outside"
+	"exigo/internal/transport"
+)
+
+// Main is the helper process: it serves jobs on descriptor 3 until the engine closes the connection, and
+// returns the exit status. It was started by the steward under the identity it keeps, with an empty environment.
+func Main(drivers []*transport.Driver, world *outside.World) int {
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return 1
+	}
+	unix.CloseRange(4, 1<<30, unix.CLOSE_RANGE_CLOEXEC)
+	syscall.Umask(0)
+	debug.SetMemoryLimit(256 << 20)
+	conn, err := connection(3)
+	if err != nil {
+		return 1
+	}
+	if err := Serve(conn, drivers, world); err != nil {
+		return 1
+	}
+	return 0
+}
+
+func connection(fd uintptr) (*net.UnixConn, error) {
+	f := os.NewFile(fd, "engine")
+	c, err := net.FileConn(f)
+	f.Close()
+	if err != nil {
+		return nil, err
+	}
+	u, ok := c.(*net.UnixConn)
+	if !ok {
+		return nil, errors.New("helper: descriptor is no Unix socket")
+	}
+	return u, nil
+}
+
+// Serve does jobs, one at a time, until the other end closes the connection (nil) or breaks the protocol.
+func Serve(conn *net.UnixConn, drivers []*transport.Driver, world *outside.World) error {
+	l := &link{conn: conn}
+	for {
+		var job Job
+		var file fileRequest
+		k, header, body, err := l.receive(func(k kind) any {
+			switch k {
+			case kindExecute:
+				return &job
+			case kindRead, kindStat:
+				return &file
+			}
+			return nil
+		})
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		switch k {
+		case kindExecute:
+			outcomes := execute(context.Background(), l, drivers, world, &job, header, body)
+			err = l.send(kindOutcomes, toWire(outcomes), nil, nil)
+		case kindRead:
+			data, reply := readFile(file)
+			err = l.send(kindFile, reply, data, nil)
+		case kindStat:
+			err = l.send(kindFile, statFile(file), nil, nil)
+		}
+		if body != nil {
+			body.Close()
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// execute runs a driver; a panic in it defers the addresses.
+func execute(ctx context.Context, l *link, drivers []*transport.Driver, world *outside.World, job *Job, header []byte, body *os.File) (out []mail.Outcome) {
+	e := execution(job, header, body, world)
+	e.Ask = l.ask
+	e.Log = func(line string) { l.send(kindLog, logLine{Text: line}, nil, nil) }
+	e.PanicLog = func(line string) { l.send(kindLog, logLine{Text: line, Panic: true}, nil, nil) }
+	return run(ctx, drivers, e, job.Driver)
+}
+
+func execution(job *Job, header []byte, body *os.File, world *outside.World) *transport.Execution {
+	return &transport.Execution{
+		Job: job.Job, Transport: job.Transport, MessageID: job.MessageID, Sender: job.Sender, Recipients: job.Recipients,
+		Home: job.Home, Current: job.Current, Identity: job.Identity, World: world,
+		Message: &transport.Message{Header: header, HeadersOnly: job.HeadersOnly, BodyOnly: job.BodyOnly, Filter: job.Filter,
+			Body: transport.Body{File: body, Offset: job.Offset, Size: job.Size, Lines: job.Lines, LongestLine: job.LongestLine}},
+	}
+}
+
+func run(ctx context.Context, drivers []*transport.Driver, e *transport.Execution, name string) (out []mail.Outcome) {
+	defer func() {
+		if p := recover(); p != nil {
+			e.PanicLog(fmt.Sprintf("panic in the %s transport: %v\n%s", e.Transport, p, debug.Stack()))
+			out = e.All(mail.Outcome{Result: mail.Panicked, Errno: mail.ErrnoUnknown, Message: "internal error in the " + e.Transport + " transport"})
+		}
+	}()
+	for _, d := range drivers {
+		if d.Name == name && d.Local != nil {
+			out = d.Local.Execute(ctx, e)
+			if len(out) != len(e.Recipients) {
+				panic(fmt.Sprintf("%d outcomes for %d addresses", len(out), len(e.Recipients)))
+			}
+			return out
+		}
+	}
+	return e.All(mail.Outcome{Result: mail.Panicked, Errno: mail.ErrnoBadTransport, Message: "transport driver " + name + " is not known to the helper"})
+}
+
+// ask puts a question to the engine and waits for the answer.
+func (l *link) ask(text string, arguments map[string]string) (string, error) {
+	if err := l.send(kindAsk, question{text, arguments}, nil, nil); err != nil {
+		return "", err
+	}
+	var a answer
+	if _, _, _, err := l.receive(func(k kind) any {
+		if k == kindAnswer {
+			return &a
+		}
+		return nil
+	}); err != nil {
+		return "", err
+	}
+	if a.Error != "" {
+		return "", errors.New(a.Error)
+	}
+	return a.Text, nil
+}

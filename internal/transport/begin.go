@@ -1,0 +1,283 @@
+package transport
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"exigo/internal/config"
+	"exigo/internal/expand"
+	"exigo/internal/mail"
+	"exigo/internal/option"
+)
+
+// Compile makes the transports of a configuration. The reader has had each driver check its instance (Driver.Check).
+func Compile(instances []*config.Instance, drivers []*Driver) (map[string]*Transport, error) {
+	byName := make(map[string]*Driver, len(drivers))
+	for _, d := range drivers {
+		byName[d.Name] = d
+	}
+	all := make(map[string]*Transport, len(instances))
+	for _, inst := range instances {
+		d, ok := byName[inst.Driver]
+		if !ok {
+			return nil, Mistake(inst, "transport driver \"%s\" not found", inst.Driver)
+		}
+		t := &Transport{Name: inst.Name, Driver: d, Instance: inst, Generic: option.Of[Generic](inst.Options)}
+		if t.Generic.BodyOnly && t.Generic.HeadersOnly {
+			return nil, Mistake(inst, "%s transport: body_only and headers_only are mutually exclusive", inst.Name)
+		}
+		all[inst.Name] = t
+	}
+	for _, t := range all {
+		if name := t.Generic.ShadowTransport; name != "" {
+			if s, ok := all[name]; !ok || s.Driver.Local == nil {
+				return nil, Mistake(t.Instance, "shadow transport \"%s\" (for %s transport) is not a local transport of this configuration", name, t.Name)
+			}
+		}
+	}
+	return all, nil
+}
+
+// Mistake makes a configuration error of an instance.
+func Mistake(inst *config.Instance, format string, args ...any) error {
+	return &config.Error{File: inst.File, Line: inst.Line, Text: fmt.Sprintf(format, args...)}
+}
+
+// Expand expands an option of the transport. Forced failures come back as expand.ErrForced; other failures as an
+// *Error that defers, in Exim's words: what is the option's description ("\"headers_add\" setting").
+func (r *Run) Expand(text, what string) (expand.Value, error) {
+	if !strings.ContainsAny(text, `$\`) {
+		return mail.Clean(text), nil
+	}
+	v, err := r.Scope.Engine.Expand(r.Scope, text)
+	if err == nil || errors.Is(err, expand.ErrForced) {
+		return v, err
+	}
+	return v, Defer(mail.ErrnoExpandFail, "failed to expand %s \"%s\" in %s transport: %v", what, text, r.Transport.Name, err)
+}
+
+// Must is Expand where a forced failure is a failure like others.
+func (r *Run) Must(text, what string) (expand.Value, error) {
+	v, err := r.Expand(text, what)
+	if errors.Is(err, expand.ErrForced) {
+		return v, Defer(mail.ErrnoExpandFail, "failed to expand %s \"%s\" in %s transport: forced failure", what, text, r.Transport.Name)
+	}
+	return v, err
+}
+
+// Begin prepares a run for its transport: the scope, the return path, the size limit, and for local transports the user and
+// the directories. The error, an *Error, is the outcome of all addresses; pass it to Settle.
+func (r *Run) Begin() error {
+	r.setScope()
+	r.ReturnPath = r.Sender
+	g := r.Transport.Generic
+	if g.ReturnPath != "" {
+		v, err := r.Expand(string(g.ReturnPath), "return_path")
+		switch {
+		case err == nil:
+			r.ReturnPath = v.S
+		case !errors.Is(err, expand.ErrForced):
+			return err
+		}
+	}
+	r.setExtra("return_path", mail.Taint(r.ReturnPath))
+	if err := r.sizeLimit(); err != nil {
+		return err
+	}
+	if r.Transport.Driver.Local == nil {
+		return nil
+	}
+	if err := r.directories(); err != nil {
+		return err
+	}
+	return r.identify()
+}
+
+// setScope makes the scope's address: a copy of the first, without what the others do not share (spec 23.4).
+func (r *Run) setScope() {
+	first := *r.Addresses[0]
+	for _, a := range r.Addresses[1:] {
+		first.LocalPart, first.CasefulLocalPart, first.LocalPartData = "", "", mail.Value{}
+		first.Prefix, first.PrefixV, first.Suffix, first.SuffixV = "", "", "", ""
+		if a.Domain != first.Domain {
+			first.Domain, first.DomainData = "", mail.Value{}
+		}
+	}
+	r.Scope.Address = &first
+	r.setExtra("transport_name", mail.Clean(r.Transport.Name))
+	r.setExtra("router_name", mail.Clean(first.Router))
+}
+
+func (r *Run) setExtra(name string, v expand.Value) {
+	if r.Scope.Extra == nil {
+		r.Scope.Extra = make(map[string]expand.Value)
+	}
+	r.Scope.Extra[name] = v
+}
+
+// sizeLimit fails a message above message_size_limit.
+func (r *Run) sizeLimit() error {
+	text := string(r.Transport.Generic.MessageSizeLimit)
+	if text == "" || text == "0" {
+		return nil
+	}
+	v, err := r.Must(text, "message_size_limit")
+	if err != nil {
+		return err
+	}
+	limit, err := option.ParseInt(v.S)
+	if err != nil || limit < 0 {
+		return Defer(mail.ErrnoExpandFail, "Invalid size limit \"%s\" in %s transport", v.S, r.Transport.Name)
+	}
+	if limit > 0 && r.Message.Size > limit {
+		return Fail("message is too big (transport limit = %d)", limit)
+	}
+	return nil
+}
+
+// directories works out the home and the current directory (spec 23.3).
+func (r *Run) directories() error {
+	g, a := r.Transport.Generic, r.Addresses[0]
+	r.Home, r.Current = a.HomeDirectory, a.CurrentDirectory
+	if g.HomeDirectory != "" {
+		v, err := r.Must(string(g.HomeDirectory), "home directory")
+		if err != nil {
+			return err
+		}
+		r.Home = v.S
+	}
+	r.Scope.Address.HomeDirectory = r.Home
+	if g.CurrentDirectory != "" {
+		v, err := r.Must(string(g.CurrentDirectory), "current directory")
+		if err != nil {
+			return err
+		}
+		r.Current = v.S
+	}
+	if r.Current == "" {
+		r.Current = r.Home
+	}
+	if r.Current == "" {
+		r.Current = "/"
+	}
+	return nil
+}
+
+// identify works out user and group (spec 23.2).
+func (r *Run) identify() error {
+	g, a := r.Transport.Generic, r.Addresses[0]
+	uid, gid := r.Services.Identity.UID, r.Services.Identity.GID
+	uidSet, gidSet, groups := false, false, false
+	if g.Group != "" {
+		n, err := r.groupID(string(g.Group))
+		if err != nil {
+			return err
+		}
+		gid, gidSet = n, true
+	}
+	switch {
+	case g.User != "":
+		u, primary, err := r.userID(string(g.User))
+		if err != nil {
+			return err
+		}
+		if uid, uidSet, groups = u, true, g.InitGroups; !gidSet && primary >= 0 {
+			gid, gidSet = primary, true
+		}
+	case r.Transport.Driver.Local.Identity != nil:
+		u, n, us, gs := r.Transport.Driver.Local.Identity(r)
+		if us {
+			uid, uidSet, groups = u, true, g.InitGroups
+		}
+		if gs && !gidSet {
+			gid, gidSet = n, true
+		}
+	}
+	if !uidSet && a.UIDSet {
+		uid, uidSet, groups = a.UID, true, a.InitGroups
+	}
+	if !gidSet && a.GIDSet {
+		gid, gidSet = a.GID, true
+	}
+	if uidSet && !gidSet {
+		return Panic(mail.ErrnoGIDFail, "User set without group for %s transport", r.Transport.Name)
+	}
+	r.Identity = Identity{UID: uid, GID: gid}
+	if groups {
+		return r.supplementary(uid)
+	}
+	return nil
+}
+
+func (r *Run) supplementary(uid int) error {
+	users := r.Services.World.Users
+	u, found, err := users.ByUID(uid)
+	if err != nil {
+		return Defer(mail.ErrnoUIDFail, "failed to look up uid %d: %v", uid, err)
+	}
+	if !found {
+		return nil
+	}
+	if r.Identity.Groups, err = users.GroupsOf(u); err != nil {
+		return Defer(mail.ErrnoGIDFail, "failed to look up the groups of uid %d: %v", uid, err)
+	}
+	return nil
+}
+
+// userID finds a user by name or number; primary is the group of the account, -1 for a number.
+func (r *Run) userID(text string) (uid, primary int, err error) {
+	v, err := r.Must(text, "user")
+	if err != nil {
+		return 0, 0, err
+	}
+	if n, err := strconv.ParseUint(v.S, 10, 31); err == nil {
+		return int(n), -1, nil
+	}
+	u, found, err := r.Services.World.Users.ByName(v.S)
+	if err != nil {
+		return 0, 0, Defer(mail.ErrnoUIDFail, "failed to look up user \"%s\" for %s transport: %v", v.S, r.Transport.Name, err)
+	}
+	if !found {
+		return 0, 0, Panic(mail.ErrnoUIDFail, "failed to find user \"%s\" from expanded string \"%s\" for the %s transport", v.S, text, r.Transport.Name)
+	}
+	return u.UID, u.GID, nil
+}
+
+func (r *Run) groupID(text string) (int, error) {
+	v, err := r.Must(text, "group")
+	if err != nil {
+		return 0, err
+	}
+	if n, err := strconv.ParseUint(v.S, 10, 31); err == nil {
+		return int(n), nil
+	}
+	g, found, err := r.Services.World.Users.GroupByName(v.S)
+	if err != nil {
+		return 0, Defer(mail.ErrnoGIDFail, "failed to look up group \"%s\" for %s transport: %v", v.S, r.Transport.Name, err)
+	}
+	if !found {
+		return 0, Panic(mail.ErrnoGIDFail, "failed to find group \"%s\" from expanded string \"%s\" for the %s transport", v.S, text, r.Transport.Name)
+	}
+	return g.GID, nil
+}
+
+// Settle gives every address that is still Pending the outcome that the error tells of; nil leaves them as they are.
+func (r *Run) Settle(err error) {
+	if err == nil {
+		return
+	}
+	var e *Error
+	o := mail.Outcome{Result: mail.Deferred, Errno: mail.ErrnoUnknown, Message: err.Error()}
+	if errors.As(err, &e) {
+		o = e.Outcome
+	}
+	for _, a := range r.Addresses {
+		if a.Outcome.Result == mail.Pending {
+			keep := a.Outcome.RetryKeys
+			a.Outcome = o
+			a.Outcome.RetryKeys = append(keep, o.RetryKeys...)
+		}
+	}
+}
