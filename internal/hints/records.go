@@ -150,4 +150,3 @@ type EHLO struct {
 	// LimitMail, LimitRcpt and LimitDomain are the server's LIMITS, 0 for none.
 	LimitMail, LimitRcpt, LimitDomain int
 }
-
