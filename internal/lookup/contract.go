@@ -8,8 +8,10 @@ package lookup
 import (
 	"context"
 	"errors"
+	"time"
 
 	"exigo/internal/mail"
+	"exigo/internal/option"
 	"exigo/internal/outside"
 )
 
@@ -36,6 +38,8 @@ type Request struct {
 	World *outside.World
 	// File is the file name of a single-key search ("" for queries; for query types with a "file=" option, that).
 	File string
+	// FileTainted says that an outsider may have chosen File: Search refuses it.
+	FileTainted bool
 	// Key is the key, or the whole query.
 	Key string
 	// Options are what stood after a comma in the type: "lsearch,ret=full" gives ["ret=full"].
@@ -52,8 +56,9 @@ type Result struct {
 	// Clean says that the data is not tainted although it came from the key (dsearch, iplsearch...);
 	// results are untainted when the file is the administrator's, which is the rule.
 	Tainted bool
-	// NoCache asks that the result not be kept.
+	// NoCache asks that the result not be kept; Life, if positive, bounds how long it is.
 	NoCache bool
+	Life    time.Duration
 }
 
 // Driver is one lookup type.
@@ -68,6 +73,8 @@ type Driver struct {
 	Quote func(text, option string) (string, bool)
 	// Check examines ownership and mode of the file before use; nil where there is none.
 	Check func(path string) error
+	// Settings are the tables of the type's options in the main section.
+	Settings []option.Set
 	// Version is what -bV prints for the library behind, "" for none.
 	Version string
 }

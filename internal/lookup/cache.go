@@ -1,0 +1,76 @@
+package lookup
+
+import (
+	"strings"
+	"sync"
+	"time"
+)
+
+// maxCached bounds a Cache; a message that makes more look-ups starts afresh.
+const maxCached = 2000
+
+// Cache keeps the results of searches for as long as a message (or another piece of work) is at hand (spec 9.8).
+// The zero Cache is ready. It may be shared by goroutines.
+type Cache struct {
+	mu      sync.Mutex
+	results map[cacheKey]cached
+}
+
+type cacheKey struct {
+	driver             *Driver
+	file, options, key string
+}
+
+type cached struct {
+	result  Result
+	found   bool
+	expires time.Time // zero: never
+}
+
+// Clear forgets everything.
+func (c *Cache) Clear() {
+	if c == nil {
+		return
+	}
+	c.mu.Lock()
+	c.results = nil
+	c.mu.Unlock()
+}
+
+func (c *Cache) get(k cacheKey, now func() time.Time) (cached, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e, ok := c.results[k]
+	if ok && !e.expires.IsZero() && !now().Before(e.expires) {
+		delete(c.results, k)
+		return cached{}, false
+	}
+	return e, ok
+}
+
+func (c *Cache) put(k cacheKey, e cached) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.results == nil || len(c.results) >= maxCached {
+		c.results = make(map[cacheKey]cached)
+	}
+	c.results[k] = e
+}
+
+// driverOptions are the options that the driver itself sees, joined; "cache=" and "ret=key" are Search's.
+func driverOptions(options []string) (own []string, noRead, noWrite, retKey bool) {
+	for _, o := range options {
+		switch {
+		case o == "cache=no_rd":
+			noRead = true
+		case o == "cache=no_wr":
+			noWrite = true
+		case strings.HasPrefix(o, "cache="):
+		case o == "ret=key":
+			retKey = true
+		default:
+			own = append(own, o)
+		}
+	}
+	return own, noRead, noWrite, retKey
+}
