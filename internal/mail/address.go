@@ -71,6 +71,8 @@ type Address struct {
 
 	// IgnoreError: a failure of the address is logged, but nobody is told.
 	IgnoreError bool
+	// HideChild keeps the address out of error texts; its top ancestor is named instead (hide_child_in_errmsg).
+	HideChild bool
 	// RetrySkipped: nothing was tried, as the retry time has not come; such a deferral is logged by selector only.
 	RetrySkipped bool
 
