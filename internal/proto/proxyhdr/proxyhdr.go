@@ -43,7 +43,7 @@ const (
 // Read reads one header of either version. A caller bounds the time by a deadline on the connection.
 func Read(r io.Reader) (Header, error) {
 	var start [len(signature)]byte
-	if err := fill(r, start[:]); err != nil {
+	if _, err := io.ReadFull(r, start[:]); err != nil {
 		return Header{}, err
 	}
 	if string(start[:]) == signature {
@@ -57,8 +57,12 @@ func Read(r io.Reader) (Header, error) {
 
 func malformed(what string) error { return fmt.Errorf("%w: %s", ErrMalformed, what) }
 
+// fill reads all of b; the header has begun, so its end is never in order.
 func fill(r io.Reader, b []byte) error {
 	_, err := io.ReadFull(r, b)
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
 	return err
 }
 
