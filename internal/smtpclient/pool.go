@@ -1,0 +1,132 @@
+package smtpclient
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// Pool keeps connections for a short while after a delivery, so that the next message to the same place need not
+// connect again. The zero Pool is not ready; use NewPool. It is safe for concurrent use.
+type Pool struct {
+	idle time.Duration
+	most int
+
+	mu    sync.Mutex
+	conns map[string][]*parked
+	count int
+	done  bool
+}
+
+type parked struct {
+	c     *Conn
+	timer *time.Timer
+}
+
+// NewPool makes a pool that keeps a connection at most idle long, and at most most connections altogether.
+func NewPool(idle time.Duration, most int) *Pool {
+	return &Pool{idle: idle, most: most, conns: make(map[string][]*parked)}
+}
+
+// Take returns a usable connection of the key, bound to ctx, or nil.
+func (p *Pool) Take(ctx context.Context, key string) *Conn {
+	if p == nil || key == "" {
+		return nil
+	}
+	for {
+		c := p.take(key)
+		if c == nil {
+			return nil
+		}
+		if c.Usable() {
+			c.Bind(ctx)
+			return c
+		}
+		c.Close()
+	}
+}
+
+// take removes the connection of the key that was parked last.
+func (p *Pool) take(key string) *Conn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	list := p.conns[key]
+	if len(list) == 0 {
+		return nil
+	}
+	k := list[len(list)-1]
+	p.remove(key, k)
+	k.timer.Stop()
+	return k.c
+}
+
+// remove takes k out of the key's list; the lock is held. It reports whether k was there.
+func (p *Pool) remove(key string, k *parked) bool {
+	list := p.conns[key]
+	for i, other := range list {
+		if other != k {
+			continue
+		}
+		list = append(list[:i], list[i+1:]...)
+		if len(list) == 0 {
+			delete(p.conns, key)
+		} else {
+			p.conns[key] = list
+		}
+		p.count--
+		return true
+	}
+	return false
+}
+
+// Give parks a connection. One that cannot be kept is ended with QUIT.
+func (p *Pool) Give(c *Conn) {
+	if p == nil || c.Settings == nil || c.Settings.PoolKey == "" || !c.Usable() {
+		c.Quit()
+		return
+	}
+	c.Bind(context.Background())
+	key := c.Settings.PoolKey
+	k := &parked{c: c}
+	p.mu.Lock()
+	if p.done || p.count >= p.most {
+		p.mu.Unlock()
+		c.Quit()
+		return
+	}
+	p.conns[key] = append(p.conns[key], k)
+	p.count++
+	k.timer = time.AfterFunc(p.idle, func() { p.expire(key, k) })
+	p.mu.Unlock()
+}
+
+func (p *Pool) expire(key string, k *parked) {
+	p.mu.Lock()
+	mine := p.remove(key, k)
+	p.mu.Unlock()
+	if mine {
+		k.c.Quit()
+	}
+}
+
+// Len is the number of parked connections.
+func (p *Pool) Len() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.count
+}
+
+// Close ends all parked connections; later ones are not kept.
+func (p *Pool) Close() {
+	p.mu.Lock()
+	p.done = true
+	all := p.conns
+	p.conns, p.count = make(map[string][]*parked), 0
+	p.mu.Unlock()
+	for _, list := range all {
+		for _, k := range list {
+			k.timer.Stop()
+			k.c.Quit()
+		}
+	}
+}
