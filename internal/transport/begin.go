@@ -28,6 +28,7 @@ func Compile(instances []*config.Instance, drivers []*Driver) (map[string]*Trans
 		if t.Generic.BodyOnly && t.Generic.HeadersOnly {
 			return nil, Mistake(inst, "%s transport: body_only and headers_only are mutually exclusive", inst.Name)
 		}
+		t.texts = optionTexts([]option.Set{Options, d.Options}, inst.Options)
 		all[inst.Name] = t
 	}
 	for _, t := range all {

@@ -35,6 +35,8 @@ type Driver struct {
 	Remote func(ctx context.Context, r *Run) error
 	// Batch returns the batch_max and batch_id of an instance; nil for drivers that never batch.
 	Batch func(inst *config.Instance) (most int, id option.Expanded)
+	// Limits says which addresses may share a run of a remote transport.
+	Limits func(t *Transport, s *expand.Scope) Limits
 }
 
 // Local is a transport in two halves: everything that needs the configuration or the expansion language is
@@ -57,6 +59,8 @@ type Transport struct {
 	Driver   *Driver
 	Instance *config.Instance
 	Generic  *Generic
+
+	texts []string
 }
 
 // Body is the spooled body of a message: Size bytes from Offset of the open -D file, lines ending in LF.
