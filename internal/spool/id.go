@@ -1,0 +1,94 @@
+package spool
+
+import (
+	"strconv"
+	"time"
+)
+
+const digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+// The lengths of message ids: of today, and of Exim up to 4.96.
+const (
+	idLength    = 23
+	oldIDLength = 16
+)
+
+// NewID makes a message id (spec 3.4): the time in seconds, the process's number, and the fraction of the second with
+// localhost_number in it, in base 62: "1rABCD-000000012ab-XYZ0". Two ids of one process are never equal: each takes another
+// microsecond.
+func (s *Spool) NewID(now time.Time, pid int) string {
+	us := now.UnixMicro()
+	s.mu.Lock()
+	if us <= s.last {
+		us = s.last + 1
+	}
+	s.last = us
+	s.mu.Unlock()
+	fraction := us % 1e6
+	if n := s.options.LocalhostNumber; n >= 0 {
+		// Four digits hold 62^4 = 14.7 million: 17 hosts of 800,000 each.
+		fraction = int64(n)*800000 + fraction*4/5
+	}
+	var b [idLength]byte
+	base62(b[0:6], us/1e6)
+	b[6] = '-'
+	base62(b[7:18], int64(pid))
+	b[18] = '-'
+	base62(b[19:23], fraction)
+	return string(b[:])
+}
+
+func base62(b []byte, n int64) {
+	for i := len(b) - 1; i >= 0; i-- {
+		b[i] = digits[n%62]
+		n /= 62
+	}
+}
+
+// IsID tells whether text has the form of a message id, new or old.
+func IsID(text string) bool {
+	var first, second int
+	switch len(text) {
+	case idLength:
+		first, second = 6, 18
+	case oldIDLength:
+		first, second = 6, 13
+	default:
+		return false
+	}
+	for i := 0; i < len(text); i++ {
+		if (i == first || i == second) != (text[i] == '-') {
+			return false
+		}
+		if text[i] != '-' && digit(text[i]) < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func digit(c byte) int64 {
+	switch {
+	case c >= '0' && c <= '9':
+		return int64(c - '0')
+	case c >= 'A' && c <= 'Z':
+		return int64(c-'A') + 10
+	case c >= 'a' && c <= 'z':
+		return int64(c-'a') + 36
+	}
+	return -1
+}
+
+// Time returns the second in which the id was made; the zero time for what is no id.
+func Time(id string) time.Time {
+	if !IsID(id) {
+		return time.Time{}
+	}
+	var n int64
+	for i := 0; i < 6; i++ {
+		n = n*62 + digit(id[i])
+	}
+	return time.Unix(n, 0)
+}
+
+func itoa(n int64) string { return strconv.FormatInt(n, 10) }
