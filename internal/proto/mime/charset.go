@@ -9,6 +9,10 @@ import (
 	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/encoding/ianaindex"
+	"golang.org/x/text/encoding/japanese"
+	"golang.org/x/text/encoding/korean"
+	"golang.org/x/text/encoding/simplifiedchinese"
+	"golang.org/x/text/encoding/traditionalchinese"
 	"golang.org/x/text/encoding/unicode"
 	"golang.org/x/text/transform"
 )
@@ -33,6 +37,9 @@ var charsetAliases = map[string]encoding.Encoding{
 	"cp1253": charmap.Windows1253, "cp1254": charmap.Windows1254, "cp1255": charmap.Windows1255,
 	"cp1256": charmap.Windows1256, "cp1257": charmap.Windows1257, "cp1258": charmap.Windows1258,
 	"iso8859-1": charmap.ISO8859_1, "iso_8859-1": charmap.ISO8859_1, "iso8859-15": charmap.ISO8859_15,
+	"gb2312": simplifiedchinese.GBK, "cp936": simplifiedchinese.GBK, "x-gbk": simplifiedchinese.GBK,
+	"ks_c_5601-1987": korean.EUCKR, "cp949": korean.EUCKR, "cp932": japanese.ShiftJIS, "windows-31j": japanese.ShiftJIS,
+	"cp950": traditionalchinese.Big5, "tis-620": charmap.Windows874, "cp874": charmap.Windows874,
 	"latin-9": charmap.ISO8859_15, "latin9": charmap.ISO8859_15,
 	"utf-16":   unicode.UTF16(unicode.BigEndian, unicode.UseBOM),
 	"utf-16be": unicode.UTF16(unicode.BigEndian, unicode.IgnoreBOM),
@@ -114,6 +121,9 @@ func convert(text []byte, source, target charset) ([]byte, bool) {
 		}
 		text = text[used:]
 	}
+	if encoder != nil { // back to the initial shift state
+		out, _ = encode(out, nil, encoder, false)
+	}
 	return out, true
 }
 
@@ -142,13 +152,14 @@ func encode(out, characters []byte, encoder transform.Transformer, ascii bool) (
 		return append(out, characters...), true
 	}
 	var dst [64]byte
-	for len(characters) > 0 {
-		n, used, err := encoder.Transform(dst[:], characters, true)
-		if err != nil || used == 0 {
+	for {
+		n, used, err := encoder.Transform(dst[:], characters, len(characters) == 0)
+		if err != nil || used == 0 && len(characters) > 0 {
 			return out, false
 		}
 		out = append(out, dst[:n]...)
-		characters = characters[used:]
+		if characters = characters[used:]; len(characters) == 0 {
+			return out, true
+		}
 	}
-	return out, true
 }
