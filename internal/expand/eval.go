@@ -83,7 +83,7 @@ func (s *Scope) node(n syntax.Node) (Value, error) {
 	case *syntax.Literal:
 		return Value{S: n.S}, nil
 	case *syntax.Variable:
-		return s.variable(n)
+		return s.Variable(n)
 	case *syntax.Number:
 		if n.N < len(s.Numbers) {
 			return s.Numbers[n.N], nil
@@ -116,7 +116,8 @@ func (s *Scope) node(n syntax.Node) (Value, error) {
 	panic("expand: unknown kind of node")
 }
 
-func (s *Scope) variable(n *syntax.Variable) (Value, error) {
+// Variable gives the value of a variable of the tree.
+func (s *Scope) Variable(n *syntax.Variable) (Value, error) {
 	row := n.Row.(*Variable)
 	if row.GetNamed == nil {
 		return row.Get(s)

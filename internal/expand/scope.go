@@ -3,6 +3,7 @@ package expand
 import (
 	"context"
 	"os"
+	"time"
 
 	"exigo/internal/regex"
 )
@@ -11,6 +12,21 @@ import (
 // LanguageSettings() *expand.Settings; without one the specification's defaults hold.
 type Settings struct {
 	PrimaryHostname  string
+	QualifyDomain    string
+	QualifyRecipient string // qualify_domain where it is not set
+	SpoolDirectory   string
+	LogDirectory     string // the directory of the log files, for $log_space
+	ConfigFile       string
+	EximPath         string
+	EximUID, EximGID int
+	LocalhostNumber  string
+	InitialDirectory string
+	// BounceReturnSizeLimit, in bytes.
+	BounceReturnSizeLimit int64
+	// Location is the zone of the option timezone, nil for the system's.
+	Location *time.Location
+	// LogIncomingPort: log_selector has incoming_port.
+	LogIncomingPort  bool
 	HeadersCharset   string // headers_charset
 	PrintTopbitchars bool   // print_topbitchars
 	// CheckRFC2047Length: encoded words that are too long are not decoded.
@@ -28,16 +44,12 @@ type Settings struct {
 	DNSAgainMeansNonexist              string // domain list
 	DNSIPv4Lookup                      string // domain list
 	DisableIPv6                        bool
-	// SlowLookupLog, milliseconds; 0: off.
-	SlowLookupLog int
-	// SMTPPort and the like belong to their packages.
 }
 
 // defaultSettings are the defaults of chapter 14.
-func defaultSettings() *Settings {
-	return &Settings{
-		HeadersCharset: "ISO-8859-1", CheckRFC2047Length: true, MessageBodyVisible: 500, HostLookupOrder: "bydns:byaddr",
-	}
+var defaultSettings = Settings{
+	HeadersCharset: "ISO-8859-1", CheckRFC2047Length: true, MessageBodyVisible: 500, HostLookupOrder: "bydns:byaddr",
+	BounceReturnSizeLimit: 100 << 10, LocalhostNumber: "0",
 }
 
 // Settings returns the main options that concern the language; never nil. They must not be changed.
@@ -47,7 +59,7 @@ func (s *Scope) Settings() *Settings {
 			return settings
 		}
 	}
-	return defaultSettings()
+	return &defaultSettings
 }
 
 // ExtraValue returns the variable of the moment of this name.

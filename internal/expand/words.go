@@ -173,7 +173,7 @@ func (w *words) Condition(name string) (row any, shape syntax.Shape, ok bool) {
 
 // LookupProblem implements syntax.LookupChecker.
 func (w *words) LookupProblem(text string, haveKey bool) string {
-	t, err := lookupType(w.lookups, text)
+	t, err := lookup.ParseType(w.lookups, text)
 	switch {
 	case err != nil:
 		return err.Error()

@@ -296,9 +296,11 @@ func (p *parser) run(it *Item) {
 	}
 	p.at++
 	it.Args = append(it.Args, p.parseText(true, true))
-	if p.bad == nil {
-		p.branches(it)
+	if p.bad != nil {
+		p.bad.Text = "missing '}' closing command arg of run" // Exim only looks for the end here
+		return
 	}
+	p.branches(it)
 }
 
 // each reads filter, map and reduce.

@@ -1,0 +1,153 @@
+package builtin
+
+import (
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/hex"
+	"strconv"
+	"strings"
+	"time"
+
+	"exigo/internal/expand"
+	"exigo/internal/expand/syntax"
+)
+
+// certificateOf gives the certificate that a variable stands for, nil if it is none or has none.
+func certificateOf(s *expand.Scope, name string) *x509.Certificate {
+	t := s.Outgoing
+	if strings.HasPrefix(name, "tls_in_") || t == nil && (name == "tls_ourcert" || name == "tls_peercert") {
+		if t = nil; s.Session != nil {
+			t = s.Session.TLS
+		}
+	}
+	if t == nil {
+		return nil
+	}
+	switch name {
+	case "tls_in_peercert", "tls_out_peercert", "tls_peercert":
+		return t.Peer
+	case "tls_in_ourcert", "tls_out_ourcert", "tls_ourcert":
+		return t.Ours
+	}
+	return nil
+}
+
+func isCertificateVariable(name string) bool {
+	return strings.HasPrefix(name, "tls_") && (strings.HasSuffix(name, "_peercert") || strings.HasSuffix(name, "_ourcert"))
+}
+
+func evalCertExtract(s *expand.Scope, it *syntax.Item) (expand.Value, error) {
+	field, err := s.Text(it.Args[0])
+	if err != nil {
+		return expand.Value{}, err
+	}
+	parts := it.Args[1].Parts
+	var v *syntax.Variable
+	if len(parts) == 1 {
+		v, _ = parts[0].(*syntax.Variable)
+	}
+	if v == nil || !isCertificateVariable(v.Name) {
+		return expand.Value{}, expand.Fail("second argument of \"certextract\" must be a certificate variable")
+	}
+	c := certificateOf(s, v.Name)
+	if c == nil {
+		return s.Branches(it, false, expand.Value{})
+	}
+	text, ok, err := certificateField(c, trim(field.S))
+	if err != nil {
+		return expand.Value{}, err
+	}
+	return s.Branches(it, ok, expand.Value{S: text, Tainted: true})
+}
+
+// certificateField gives a field with its modifiers: name[,modifier...].
+func certificateField(c *x509.Certificate, field string) (string, bool, error) {
+	name, rest, _ := strings.Cut(field, ",")
+	separator, modifier := "\n", ""
+	for _, m := range strings.Split(rest, ",") {
+		if m = trim(m); strings.HasPrefix(m, ">") && len(m) > 1 {
+			separator = m[1:2]
+		} else if m != "" {
+			modifier = m
+		}
+	}
+	if strings.HasSuffix(rest, ",>,") {
+		separator = ","
+	}
+	switch trim(name) {
+	case "version":
+		return strconv.Itoa(c.Version), true, nil
+	case "serial_number":
+		return hex.EncodeToString(c.SerialNumber.Bytes()), true, nil
+	case "subject":
+		return distinguishedName(c.Subject, c.Subject.String(), modifier, separator)
+	case "issuer":
+		return distinguishedName(c.Issuer, c.Issuer.String(), modifier, separator)
+	case "notbefore":
+		return certificateTime(c.NotBefore, modifier), true, nil
+	case "notafter":
+		return certificateTime(c.NotAfter, modifier), true, nil
+	case "sig_algorithm", "signature_algorithm":
+		return c.SignatureAlgorithm.String(), true, nil
+	case "signature":
+		return hex.EncodeToString(c.Signature), true, nil
+	case "subj_altname":
+		return listField(alternativeNames(c, modifier), separator)
+	case "ocsp_uri":
+		return listField(c.OCSPServer, separator)
+	case "crl_uri":
+		return listField(c.CRLDistributionPoints, separator)
+	}
+	return "", false, expand.Fail("bad field selector \"%s\" for certextract", field)
+}
+
+func certificateTime(t time.Time, modifier string) string {
+	if modifier == "int" {
+		return strconv.FormatInt(t.Unix(), 10)
+	}
+	return t.UTC().Format("Jan _2 15:04:05 2006 GMT")
+}
+
+// distinguishedName gives the whole name, or the elements of one type.
+func distinguishedName(n pkix.Name, whole, modifier, separator string) (string, bool, error) {
+	if modifier == "" {
+		return whole, whole != "", nil
+	}
+	kinds := map[string]string{"CN": "2.5.4.3", "O": "2.5.4.10", "OU": "2.5.4.11", "DC": "0.9.2342.19200300.100.1.25", "C": "2.5.4.6", "L": "2.5.4.7", "ST": "2.5.4.8"}
+	var list []string
+	for _, e := range n.Names {
+		if text, ok := e.Value.(string); ok && e.Type.String() == kinds[strings.ToUpper(modifier)] {
+			list = append(list, text)
+		}
+	}
+	return listField(list, separator)
+}
+
+func alternativeNames(c *x509.Certificate, modifier string) (list []string) {
+	add := func(tag, word string, names []string) {
+		for _, n := range names {
+			switch {
+			case modifier == "":
+				list = append(list, tag+"="+n)
+			case modifier == word:
+				list = append(list, n)
+			}
+		}
+	}
+	add("DNS", "dns", c.DNSNames)
+	var uris []string
+	for _, u := range c.URIs {
+		uris = append(uris, u.String())
+	}
+	add("URI", "uri", uris)
+	add("MAIL", "mail", c.EmailAddresses)
+	return list
+}
+
+func listField(items []string, separator string) (string, bool, error) {
+	var out []byte
+	for i, item := range items {
+		out = expand.AppendElement(out, i == 0, separator[0], item)
+	}
+	return string(out), len(items) > 0, nil
+}

@@ -1,0 +1,249 @@
+package builtin
+
+import (
+	"encoding/base64"
+	"fmt"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"golang.org/x/net/idna"
+
+	"exigo/internal/expand"
+)
+
+// charsetOperators convert between character sets and encodings.
+func charsetOperators() []expand.Operator {
+	plain := func(name, doc string, change func(string) (string, error), examples ...expand.Example) expand.Operator {
+		return expand.Operator{Name: name, Doc: doc, Examples: examples, Apply: func(s *expand.Scope, _ string, subject expand.Value) (expand.Value, error) {
+			text, err := change(subject.S)
+			subject.S = text
+			return subject, err
+		}}
+	}
+	return []expand.Operator{
+		{
+			Name: "rfc2047", Doc: "Encodes a string as encoded words if it needs that.",
+			Apply: func(s *expand.Scope, _ string, subject expand.Value) (expand.Value, error) {
+				subject.S = encodeWords(subject.S, s.Charset())
+				return subject, nil
+			},
+			Examples: []expand.Example{{In: `${rfc2047:abc def}`, Out: "abc def"}, {In: `${rfc2047:_\xe9}`, Out: "=?ISO-8859-1?Q?=5F=E9?="}},
+		},
+		{
+			Name: "rfc2047d", Doc: "Decodes encoded words.",
+			Apply: func(s *expand.Scope, _ string, subject expand.Value) (expand.Value, error) {
+				subject.S = expand.DecodeWords(subject.S, s.Charset(), s.Settings().CheckRFC2047Length)
+				return subject, nil
+			},
+			Examples: []expand.Example{{In: `${escape:${rfc2047d:=?utf-8?Q?caf=C3=A9_x?= =?us-ascii?B?YWJj?= z}}`, Out: `caf\351 xabc z`}},
+		},
+		plain("from_utf8", "Converts UTF-8 to ISO-8859-1, other characters to underscores.", fromUTF8,
+			expand.Example{In: `${escape:${from_utf8:caf\xc3\xa9\xe2\x82\xac}}`, Out: `caf\351_`}),
+		plain("utf8clean", "Replaces invalid UTF-8 by question marks.", cleanUTF8, expand.Example{In: `${utf8clean:a\xe2\x82}`, Out: "a?"}),
+		plain("utf8_domain_to_alabel", "Converts a domain to A-labels.", domainToALabel,
+			expand.Example{In: `${utf8_domain_to_alabel:b\xc3\xbccher.example}`, Out: "xn--bcher-kva.example"}),
+		plain("utf8_domain_from_alabel", "Converts the A-labels of a domain to UTF-8.", domainFromALabel),
+		plain("utf8_localpart_to_alabel", "Converts a local part to an A-label.", localPartToALabel,
+			expand.Example{In: `${utf8_localpart_to_alabel:b\xc3\xbccher}`, Out: "xn--bcher-kva"}),
+		plain("utf8_localpart_from_alabel", "Converts a local part from an A-label.", localPartFromALabel),
+	}
+}
+
+// encodeWords encodes a string as RFC 2047 says when it has more than printable ASCII or a character that means something there.
+func encodeWords(text, charset string) string {
+	needs := strings.Contains(text, "=?")
+	for i := range len(text) {
+		needs = needs || text[i] < ' ' || text[i] > 126 || strings.IndexByte(`?=()<>@,;:\".[]_`, text[i]) >= 0
+	}
+	if !needs {
+		return text
+	}
+	begin := "=?" + charset + "?Q?"
+	var b strings.Builder
+	b.WriteString(begin)
+	length := len(begin)
+	for i := 0; i < len(text); {
+		n := 1
+		if strings.EqualFold(charset, "utf-8") {
+			if _, size := utf8.DecodeRuneInString(text[i:]); size > 1 {
+				n = size
+			}
+		}
+		var part string
+		for _, c := range []byte(text[i : i+n]) {
+			switch {
+			case c == ' ':
+				part += "_"
+			case c < ' ' || c > 126 || strings.IndexByte(`?=()<>@,;:\".[]_`, c) >= 0:
+				part += fmt.Sprintf("=%02X", c)
+			default:
+				part += string(rune(c))
+			}
+		}
+		if length+len(part) > 73 {
+			b.WriteString("?= " + begin)
+			length = len(begin)
+		}
+		b.WriteString(part)
+		length += len(part)
+		i += n
+	}
+	b.WriteString("?=")
+	return b.String()
+}
+
+func fromUTF8(text string) (string, error) {
+	var b strings.Builder
+	for _, r := range text {
+		if r > 255 {
+			r = '_'
+		}
+		b.WriteByte(byte(r))
+	}
+	return b.String(), nil
+}
+
+// cleanUTF8 puts a question mark for each malformed sequence: one that is cut short counts once.
+func cleanUTF8(text string) (string, error) {
+	var b strings.Builder
+	for i := 0; i < len(text); {
+		r, n := utf8.DecodeRuneInString(text[i:])
+		if r != utf8.RuneError || n > 1 {
+			b.WriteString(text[i : i+n])
+			i += n
+			continue
+		}
+		b.WriteByte('?')
+		want := sequenceLength(text[i])
+		for i++; want > 1 && i < len(text) && text[i]&0xc0 == 0x80; want-- {
+			i++
+		}
+	}
+	return b.String(), nil
+}
+
+// sequenceLength is how many bytes a UTF-8 sequence with this first byte has, 1 if none begins so.
+func sequenceLength(c byte) int {
+	switch {
+	case c >= 0xc2 && c < 0xe0:
+		return 2
+	case c >= 0xe0 && c < 0xf0:
+		return 3
+	case c >= 0xf0 && c < 0xf5:
+		return 4
+	}
+	return 1
+}
+
+func isASCII(text string) bool {
+	for i := range len(text) {
+		if text[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
+}
+
+func domainToALabel(text string) (string, error) {
+	if isASCII(text) {
+		return text, nil
+	}
+	if !utf8.ValidString(text) {
+		return "", expand.Fail("error converting utf8 (%s) to alabel: string encoding error", escape(text, false))
+	}
+	result, err := idna.Lookup.ToASCII(text)
+	if err != nil {
+		return "", expand.Fail("error converting utf8 (%s) to alabel: %s", escape(text, false), strings.TrimPrefix(err.Error(), "idna: "))
+	}
+	return result, nil
+}
+
+func domainFromALabel(text string) (string, error) {
+	result, err := idna.Punycode.ToUnicode(text)
+	if err != nil {
+		return "", expand.Fail("error converting alabel (%s) to utf8: %s", escape(text, false), strings.TrimPrefix(err.Error(), "idna: "))
+	}
+	return result, nil
+}
+
+func localPartToALabel(text string) (string, error) {
+	if isASCII(text) {
+		return text, nil
+	}
+	if !utf8.ValidString(text) {
+		return "", expand.Fail("error converting utf8 (%s) to alabel: string encoding error", escape(text, false))
+	}
+	result, err := idna.Punycode.ToASCII(text)
+	if err != nil {
+		return "", expand.Fail("error converting utf8 (%s) to alabel: %s", escape(text, false), strings.TrimPrefix(err.Error(), "idna: "))
+	}
+	return result, nil
+}
+
+func localPartFromALabel(text string) (string, error) {
+	if !strings.HasPrefix(text, "xn--") {
+		return text, nil
+	}
+	return domainFromALabel(text)
+}
+
+// evalImapFolder makes a Maildir name of an IMAP folder: modified UTF-7 (RFC 3501 section 5.1.3), the separator replaced.
+func evalImapFolder(s *expand.Scope, args []expand.Value) (expand.Value, error) {
+	from, to := "/", ""
+	if len(args) > 1 {
+		from = args[1].S
+	}
+	if len(args) > 2 {
+		to = args[2].S
+	}
+	if len(from) != 1 {
+		return expand.Value{}, expand.Fail("IMAP folder separator must be one character, found \"%s\"", from)
+	}
+	separator := "."
+	if to != "" {
+		separator = to[:1]
+	}
+	folder, special := args[0].S, to
+	if len(args) < 3 {
+		special = ""
+	}
+	var b strings.Builder
+	var wide []uint16
+	flush := func() {
+		if len(wide) > 0 {
+			b.WriteString(modifiedBase64(wide))
+			wide = nil
+		}
+	}
+	for _, r := range folder {
+		switch {
+		case r == rune(from[0]):
+			flush()
+			b.WriteString(separator)
+		case r == utf8.RuneError:
+			return expand.Value{}, expand.Fail("imapfolder: illegal UTF-8 in folder name")
+		case (r == '.' || r == '/') && special == "":
+			return expand.Value{}, expand.Fail("imapfolder: illegal character '%c'", r)
+		case r < ' ' || r > 126 || r == '/' || strings.ContainsRune(special, r):
+			wide = utf16.AppendRune(wide, r)
+		case r == '&':
+			flush()
+			b.WriteString("&-")
+		default:
+			flush()
+			b.WriteRune(r)
+		}
+	}
+	flush()
+	return expand.Join(b.String(), args[0]), nil
+}
+
+// modifiedBase64 is how modified UTF-7 writes other characters.
+func modifiedBase64(units []uint16) string {
+	data := make([]byte, 0, 2*len(units))
+	for _, u := range units {
+		data = append(data, byte(u>>8), byte(u))
+	}
+	return "&" + strings.ReplaceAll(base64.RawStdEncoding.EncodeToString(data), "/", ",") + "-"
+}

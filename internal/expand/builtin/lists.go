@@ -1,0 +1,259 @@
+package builtin
+
+import (
+	"sort"
+	"strconv"
+	"strings"
+
+	"exigo/internal/expand"
+	"exigo/internal/expand/syntax"
+)
+
+// listItems are the items that go through a list with $item.
+func listItems() []expand.LazyItem {
+	return []expand.LazyItem{
+		{
+			Name: "filter", Doc: "Gives the items of a list for which the condition is true.",
+			Shape: syntax.Shape{Form: syntax.FormFilter}, Eval: evalFilter,
+			Examples: []expand.Example{{In: `${filter{a:b:c}{!eq{$item}{b}}}`, Out: "a:c"}},
+		},
+		{
+			Name: "map", Doc: "Makes a list of what the second string gives for each item.",
+			Shape: syntax.Shape{Form: syntax.FormMap, Min: 2}, Eval: evalMap,
+			Examples: []expand.Example{{In: `${map{a:b:c}{[$item]}} ${map{<- x-y-z}{($item)}}`, Out: "[a]:[b]:[c] (x)-(y)-(z)"}},
+		},
+		{
+			Name: "reduce", Doc: "Evaluates the third string for each item, with the result so far as $value.",
+			Shape: syntax.Shape{Form: syntax.FormMap, Min: 3}, Eval: evalReduce,
+			Examples: []expand.Example{
+				{In: `${reduce {<, 1,2,3}{0}{${eval:$value+$item}}}`, Out: "6"},
+				{In: `${reduce {3:0:9:4:6}{0}{${if >{$item}{$value}{$item}{$value}}}}`, Out: "9"},
+			},
+		},
+		{
+			Name: "sort", Doc: "Sorts a list by what the third string gives for each item.",
+			Shape: syntax.Shape{Form: syntax.FormSort}, Eval: evalSort,
+			Examples: []expand.Example{
+				{In: `${sort{3:2:1:4}{<}{$item}}`, Out: "1:2:3:4"},
+				{In: `${sort{a1:b1:a1:b0}{lt}{${length_1:$item}}}`, Out: "a1:a1:b1:b0"},
+			},
+		},
+	}
+}
+
+// eachItem calls do for each item of the list with $item set, and restores it.
+func eachItem(s *expand.Scope, list expand.Value, do func(separator byte, item string) error) error {
+	saved := s.Item
+	defer func() { s.Item = saved }()
+	elements := expand.NewElements(list.S)
+	for {
+		item, ok := elements.Next()
+		if !ok {
+			return nil
+		}
+		if err := s.Ctx.Err(); err != nil {
+			return expand.Defer("%s", err)
+		}
+		s.Item = expand.Value{S: item, Tainted: list.Tainted}
+		if err := do(elements.Separator, item); err != nil {
+			return err
+		}
+	}
+}
+
+func evalFilter(s *expand.Scope, it *syntax.Item) (expand.Value, error) {
+	list, err := s.Text(it.Args[0])
+	if err != nil {
+		return expand.Value{}, err
+	}
+	var out []byte
+	first := true
+	numbers := s.Numbers
+	err = eachItem(s, list, func(separator byte, item string) error {
+		yes, err := s.Condition(it.Test)
+		if err == nil && yes {
+			out = expand.AppendElement(out, first, separator, item)
+			first = false
+		}
+		return err
+	})
+	s.Numbers = numbers
+	return expand.Value{S: string(out), Tainted: list.Tainted}, err
+}
+
+func evalMap(s *expand.Scope, it *syntax.Item) (expand.Value, error) {
+	list, err := s.Text(it.Args[0])
+	if err != nil {
+		return expand.Value{}, err
+	}
+	var out []byte
+	first, tainted := true, false
+	err = eachItem(s, list, func(separator byte, _ string) error {
+		v, err := s.Text(it.Args[1])
+		if err == nil {
+			out = expand.AppendElement(out, first, separator, v.S)
+			first, tainted = false, tainted || v.Tainted
+			if len(out) > maxList {
+				err = expand.Fail("the result of the expansion is too large")
+			}
+		}
+		return err
+	})
+	return expand.Value{S: string(out), Tainted: tainted}, err
+}
+
+const maxList = 64 << 20
+
+func evalReduce(s *expand.Scope, it *syntax.Item) (expand.Value, error) {
+	args, err := s.Texts(it.Args[:2])
+	if err != nil {
+		return expand.Value{}, err
+	}
+	saved := s.Value
+	s.Value = args[1]
+	err = eachItem(s, args[0], func(byte, string) error {
+		v, err := s.Text(it.Args[2])
+		s.Value = v
+		return err
+	})
+	result := s.Value
+	s.Value = saved
+	return result, err
+}
+
+func evalSort(s *expand.Scope, it *syntax.Item) (expand.Value, error) {
+	args, err := s.Texts(it.Args[:2])
+	if err != nil {
+		return expand.Value{}, err
+	}
+	before, err := comparator(args[1].S)
+	if err != nil {
+		return expand.Value{}, err
+	}
+	type element struct{ item, key string }
+	var elements []element
+	separator := byte(':')
+	tainted := args[0].Tainted
+	err = eachItem(s, args[0], func(sep byte, item string) error {
+		separator = sep
+		key, err := s.Text(it.Args[2])
+		elements = append(elements, element{item, key.S})
+		return err
+	})
+	if err != nil {
+		return expand.Value{}, err
+	}
+	sort.SliceStable(elements, func(i, j int) bool { return before(elements[i].key, elements[j].key) })
+	var out []byte
+	for i, e := range elements {
+		out = expand.AppendElement(out, i == 0, separator, e.item)
+	}
+	return expand.Value{S: string(out), Tainted: tainted}, nil
+}
+
+// comparator gives the order that the name of a comparing condition stands for. Where it is true for equal keys, their order stays as it is.
+func comparator(name string) (func(a, b string) bool, error) {
+	number := func(text string) int64 {
+		n, _ := expand.Integer(text)
+		return n
+	}
+	switch name {
+	case "<", "<=":
+		return func(a, b string) bool { return number(a) < number(b) }, nil
+	case ">", ">=":
+		return func(a, b string) bool { return number(a) > number(b) }, nil
+	case "lt", "le":
+		return func(a, b string) bool { return a < b }, nil
+	case "gt", "ge":
+		return func(a, b string) bool { return a > b }, nil
+	case "lti", "lei":
+		return func(a, b string) bool { return lower(a) < lower(b) }, nil
+	case "gti", "gei":
+		return func(a, b string) bool { return lower(a) > lower(b) }, nil
+	}
+	if name == "" || !(name[0]|0x20 >= 'a' && name[0]|0x20 <= 'z') {
+		return nil, expand.Fail("condition name expected, but found \"%s\"", name[:min(16, len(name))])
+	}
+	return nil, expand.Fail("comparator not handled for sort")
+}
+
+// listOperators work on lists.
+func listOperators() []expand.Operator {
+	return []expand.Operator{
+		{
+			Name: "listcount", Doc: "Counts the items of a list.",
+			Apply: func(s *expand.Scope, _ string, subject expand.Value) (expand.Value, error) {
+				_, items := expand.SplitList(subject.S)
+				return expand.Value{S: strconv.Itoa(len(items))}, nil
+			},
+			Examples: []expand.Example{{In: `${listcount:a:b:c}`, Out: "3"}, {In: `${listcount:}`, Out: "0"}, {In: `${listcount:<,a,b}`, Out: "2"}},
+		},
+		{
+			Name: "listnamed", Doc: "Gives the content of a named list, lists referred to in it included.", Underscore: true, Apply: applyListNamed,
+			Examples: []expand.Example{
+				{In: `${listnamed:nope}`, Err: `"nope" is not a named list`}, {In: `${listnamed_d:nope}`, Err: `"nope" is not a domain named list`},
+				{In: `${listnamed_x:nope}`, Err: `bad suffix on "list" operator`},
+			},
+		},
+	}
+}
+
+func applyListNamed(s *expand.Scope, argument string, subject expand.Value) (expand.Value, error) {
+	kinds, what := "dahl", ""
+	switch argument {
+	case "":
+	case "a":
+		kinds, what = argument, "address "
+	case "d":
+		kinds, what = argument, "domain "
+	case "h":
+		kinds, what = argument, "host "
+	case "l":
+		kinds, what = argument, "localpart "
+	default:
+		return expand.Value{}, expand.Fail("bad suffix on \"list\" operator")
+	}
+	name := strings.TrimPrefix(subject.S, "+")
+	text, ok := namedList(s, kinds, name, 0)
+	if !ok {
+		return expand.Value{}, expand.Fail("\"%s\" is not a %snamed list", name, what)
+	}
+	return expand.Value{S: text}, nil
+}
+
+// namedList finds a named list and replaces the references in it by what they refer to. One without references is given as it
+// stands.
+func namedList(s *expand.Scope, kinds, name string, depth int) (string, bool) {
+	if s.Config == nil || depth > 20 {
+		return "", false
+	}
+	for i := range len(kinds) {
+		text, ok := s.Config.NamedList(kinds[i], name)
+		if !ok {
+			continue
+		}
+		_, items := expand.SplitList(text)
+		refers := strings.HasPrefix(strings.TrimLeft(text, space), "<")
+		for _, item := range items {
+			refers = refers || strings.HasPrefix(item, "+")
+		}
+		if !refers {
+			return text, true
+		}
+		var out []byte
+		for n, item := range items {
+			if sub, ok := strings.CutPrefix(item, "+"); ok {
+				if list, ok := namedList(s, kinds[i:i+1], sub, depth+1); ok {
+					if n > 0 {
+						out = append(out, ':')
+					}
+					out = append(out, list...)
+					continue
+				}
+			}
+			out = expand.AppendElement(out, n == 0, ':', item)
+		}
+		return string(out), true
+	}
+	return "", false
+}
