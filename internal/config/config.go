@@ -59,13 +59,12 @@ type Config struct {
 	Macros []Macro
 	// Lists are the named lists in file order.
 	Lists []NamedList
-	// Dropped says that -C or -D make the process give up root for good (spec 6.1, 5 "-D"): the caller acts on it.
-	Dropped bool
 
 	index    map[listKey]int
 	set      map[string]setting // main options given in the file, by name
 	hidden   map[hideKey]bool
 	registry *Registry
+	words    *words
 	source   []sourceLine
 	world    *outside.World
 }
@@ -156,18 +155,24 @@ type Request struct {
 	// Expand expands the options that are settled when the file is read (spool_directory, log_file_path, never_users ...) over
 	// the configuration as it stands. Nil: they are taken as they are.
 	Expand func(c *Config, text string) (string, error)
+	// Users are tried in order as the default of exim_user; nil stands for exim, Debian-exim and exigo.
+	Users []string
 	// SkipChecks leaves out ownership and mode (-C of a caller without privilege).
 	SkipChecks bool
-	// Sections false reads only the main section (for programs that want no more).
+	// MainOnly reads the main section and stops.
 	MainOnly bool
 }
 
-// Error is a mistake in the configuration. Error() is what Exim prints after "Exim configuration error".
+// Error is a mistake in the configuration. Error() is what Exim prints, without time stamp.
 type Error struct {
 	// File and Line are the place; Line 0 means that there is none.
 	File string
 	Line int
+	// For names what is wrong in place of file and line: "r1 router".
+	For  string
 	Text string
+	// Bare errors are printed without "Exim configuration error".
+	Bare bool
 }
 
 type listKey struct {
@@ -182,8 +187,9 @@ type hideKey struct {
 
 // setting is the text of an option as the file gives it.
 type setting struct {
-	text string
-	line Line
+	text  string
+	line  Line
+	alias bool // given by an older name; the option's own name may follow
 }
 
 type sourceLine struct {

@@ -9,9 +9,9 @@ import (
 // MainDaemon holds main options (spec 14). The daemon and the queue: listening, load, limits.
 type MainDaemon struct {
 	CheckLogInodes               int
-	CheckLogSpace                option.Size
+	CheckLogSpace                option.KSize
 	CheckSpoolInodes             int
-	CheckSpoolSpace              option.Size
+	CheckSpoolSpace              option.KSize
 	DaemonSMTPPorts              []string
 	DaemonStartupRetries         int
 	DaemonStartupSleep           time.Duration

@@ -26,23 +26,25 @@ type MainGeneral struct {
 	KeepEnvironment               []string
 	KeepMalformed                 time.Duration
 	LocalhostNumber               option.Expanded
-	MaxUsernameLength             int
-	MUAWrapper                    bool
-	NeverUsers                    option.UserList
-	PanicCoreDump                 bool
-	PrimaryHostname               string
-	ProdRequiresAdmin             bool
-	QueueListRequiresAdmin        bool
-	SplitSpoolDirectory           bool
-	SpoolDirectory                option.Expanded
-	SpoolWireFormat               bool
-	Timezone                      string
-	TrustedGroups                 option.GroupList
-	TrustedUsers                  option.UserList
-	UnknownLogin                  option.Expanded
-	UnknownUsername               option.Expanded
-	UUCPFromPattern               string
-	UUCPFromSender                option.Expanded
+	// LocalhostID is localhost_number, expanded when the file is read; -1 where it is not set.
+	LocalhostID            int
+	MaxUsernameLength      int
+	MUAWrapper             bool
+	NeverUsers             option.UserList
+	PanicCoreDump          bool
+	PrimaryHostname        string
+	ProdRequiresAdmin      bool
+	QueueListRequiresAdmin bool
+	SplitSpoolDirectory    bool
+	SpoolDirectory         option.Expanded
+	SpoolWireFormat        bool
+	Timezone               string
+	TrustedGroups          option.GroupList
+	TrustedUsers           option.UserList
+	UnknownLogin           option.Expanded
+	UnknownUsername        option.Expanded
+	UUCPFromPattern        string
+	UUCPFromSender         option.Expanded
 }
 
 func mainGeneralRows() []option.Row[Main] {

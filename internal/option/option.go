@@ -17,6 +17,7 @@ import (
 //	*bool           boolean that can be unset
 //	int             "integer": decimal, 0x, 0 octal; K, M and G suffixes
 //	Size            integer that is printed with K, M or G
+//	KSize           disk space, given and printed in units of 1024 bytes or with K, M and G
 //	Octal           "octal integer"
 //	Fixed           "fixed-point": up to three digits after the point, held in thousandths
 //	time.Duration   "time": 1w2d3h4m5s
@@ -33,6 +34,7 @@ import (
 //	*Fixed          fixed-point that can be unset
 type (
 	Size          int64
+	KSize         int64 // in bytes, always a multiple of 1024
 	Octal         uint32
 	Fixed         int
 	Times         []time.Duration
@@ -109,7 +111,8 @@ const (
 	JoinColon
 	// JoinNewline: appended with a newline (headers_add).
 	JoinNewline
-	// JoinList: appended as further list items (condition of routers is AND-ed by the router itself).
+	// JoinList: appended to a string list with a semicolon (set of routers); an expanded string (condition of
+	// routers) becomes an expansion that holds when all settings hold.
 	JoinList
 )
 

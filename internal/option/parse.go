@@ -13,7 +13,7 @@ func TypeName(field any) string {
 	switch field.(type) {
 	case *bool, **bool:
 		return "boolean"
-	case *int, *Size:
+	case *int, *Size, *KSize:
 		return "integer"
 	case *Octal:
 		return "octal integer"
@@ -73,6 +73,10 @@ func Parse(field any, text string) error {
 		v, err := ParseInt(text)
 		*f = Size(v)
 		return err
+	case *KSize:
+		v, err := ParseKSize(text)
+		*f = v
+		return err
 	case *Octal:
 		v, err := strconv.ParseUint(text, 8, 32)
 		if err != nil {
@@ -110,8 +114,10 @@ func Parse(field any, text string) error {
 	case *ExpandedBool:
 		if v, err := ParseBool(text); err == nil {
 			*f = ExpandedBool{Value: v}
-		} else {
+		} else if strings.Contains(text, "$") {
 			*f = ExpandedBool{Text: Expanded(text)}
+		} else {
+			return err
 		}
 	default:
 		return parseText(field, text)
@@ -192,6 +198,15 @@ func ParseInt(text string) (int64, error) {
 		return 0, fmt.Errorf("absolute value of integer \"%s\" is too large (overflow)", text)
 	}
 	return v << shift, nil
+}
+
+// ParseKSize reads an amount of disk space: a number counts units of 1024 unless K, M or G follows.
+func ParseKSize(text string) (KSize, error) {
+	if n := len(text); n > 0 && text[n-1] >= '0' && text[n-1] <= '9' {
+		text += "K"
+	}
+	v, err := ParseInt(text)
+	return KSize(v &^ 1023), err
 }
 
 // ParseFixed reads a decimal number with up to three digits after the point, in thousandths.

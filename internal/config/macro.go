@@ -1,0 +1,171 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// maxMacroName is the longest name of a macro.
+const maxMacroName = 63
+
+// macroTable holds the macros: the predefined ones, then those of -D and of the file in the order of their definition, in which they
+// are applied to each line (spec 6.5).
+type macroTable struct {
+	builtin []Macro
+	values  map[string]string // of builtin
+	defined []Macro
+}
+
+func newMacroTable(builtin, commandLine []Macro) macroTable {
+	t := macroTable{values: make(map[string]string, len(builtin))}
+	for _, m := range builtin {
+		if _, there := t.values[m.Name]; !there {
+			m.Builtin = true
+			t.builtin = append(t.builtin, m)
+			t.values[m.Name] = m.Value
+		}
+	}
+	for _, m := range commandLine {
+		m.CommandLine = true
+		t.defined = append(t.defined, m)
+	}
+	return t
+}
+
+// expand replaces the macros in a line. The name in a definition is left alone; continued lines are no definitions.
+func (t *macroTable) expand(line string, continued bool) (out string, replaced bool) {
+	head := 0
+	if !continued {
+		head = definitionHead(line)
+	}
+	rest, replaced := t.expandBuiltin(line[head:])
+	for _, m := range t.defined {
+		if strings.Contains(rest, m.Name) {
+			rest = strings.ReplaceAll(rest, m.Name, m.Value)
+			replaced = true
+		}
+	}
+	if !replaced {
+		return line, false
+	}
+	return line[:head] + rest, true
+}
+
+// expandBuiltin replaces predefined macros; of several that fit at a place the longest name wins.
+func (t *macroTable) expandBuiltin(s string) (string, bool) {
+	var b strings.Builder
+	start := 0
+	for i := 0; i < len(s); i++ {
+		if s[i] != '_' || i+1 >= len(s) || s[i+1] < 'A' || s[i+1] > 'Z' {
+			continue
+		}
+		end := i + 1
+		for end < len(s) && isNameByte(s[end]) {
+			end++
+		}
+		for ; end > i+1; end-- {
+			v, ok := t.values[s[i:end]]
+			if !ok {
+				continue
+			}
+			b.WriteString(s[start:i])
+			b.WriteString(v)
+			start = end
+			i = end - 1
+			break
+		}
+	}
+	if start == 0 {
+		return s, false
+	}
+	b.WriteString(s[start:])
+	return b.String(), true
+}
+
+// definitionHead is the length of "NAME =" when the line looks like a macro definition, else 0.
+func definitionHead(line string) int {
+	if line == "" || line[0] < 'A' || line[0] > 'Z' {
+		return 0
+	}
+	i := len(takeName(line))
+	for i < len(line) && strings.IndexByte(spaces, line[i]) >= 0 {
+		i++
+	}
+	if i < len(line) && line[i] == '=' {
+		return i
+	}
+	return 0
+}
+
+// define obeys a line "NAME = value" or "NAME == value" (spec 6.4, 6.6). place errors are made by fail, others have no place.
+func (t *macroTable) define(line string, fail func(string) error) error {
+	name, value, redefine, err := splitDefinition(line)
+	if err != nil {
+		return fail(err.Error())
+	}
+	for i := range t.builtin {
+		if strings.Contains(name, t.builtin[i].Name) {
+			return substringError(name, t.builtin[i].Name)
+		}
+	}
+	for i := range t.defined {
+		m := &t.defined[i]
+		if m.Name == name {
+			switch {
+			case m.CommandLine:
+			case redefine:
+				m.Value = value
+			default:
+				return fail(fmt.Sprintf("macro \"%s\" is already defined (use \"==\" if you want to redefine it)", name))
+			}
+			return nil
+		}
+		if strings.Contains(name, m.Name) {
+			return substringError(name, m.Name)
+		}
+	}
+	if redefine {
+		return fail(fmt.Sprintf("can't redefine an undefined macro \"%s\"", name))
+	}
+	t.defined = append(t.defined, Macro{Name: name, Value: value})
+	return nil
+}
+
+func substringError(name, earlier string) error {
+	return &Error{Text: fmt.Sprintf("\"%s\" cannot be defined as a macro because previously defined macro \"%s\" is a substring", name, earlier)}
+}
+
+func splitDefinition(line string) (name, value string, redefine bool, err error) {
+	name = takeName(line)
+	if len(name) > maxMacroName {
+		return "", "", false, fmt.Errorf("macro name too long (maximum is %d characters)", maxMacroName)
+	}
+	rest := strings.TrimLeft(line[len(name):], spaces)
+	rest, ok := strings.CutPrefix(rest, "=")
+	if !ok {
+		return "", "", false, errors.New("malformed macro definition")
+	}
+	rest, redefine = strings.CutPrefix(rest, "=")
+	return name, strings.Trim(rest, spaces), redefine, nil
+}
+
+// takeName returns the leading letters, digits and underscores.
+func takeName(s string) string {
+	i := 0
+	for i < len(s) && isNameByte(s[i]) {
+		i++
+	}
+	return s[:i]
+}
+
+func isNameByte(c byte) bool {
+	return c == '_' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+}
+
+func isLetter(c byte) bool { return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' }
+
+// all returns the macros in the order in which -bP lists them: the predefined ones first.
+func (t *macroTable) all() []Macro {
+	return append(append(make([]Macro, 0, len(t.builtin)+len(t.defined)), t.builtin...), t.defined...)
+}
