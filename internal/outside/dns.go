@@ -58,6 +58,9 @@ type Answer struct {
 	Secure bool
 	// Authoritative is the AA bit.
 	Authoritative bool
+	// Authority is the owner of the first NS record of the authority section, or of the first SOA record when the
+	// answer section is empty (dns_trust_aa).
+	Authority string
 }
 
 // The ways a query can fail. They are told apart with errors.Is.
@@ -82,7 +85,8 @@ type Question struct {
 	DNSSEC bool
 }
 
-// Resolver answers DNS questions. Lookup returns one of the errors above (wrapped or not), or ctx's.
+// Resolver answers DNS questions. Lookup returns one of the errors above (wrapped or not), or ctx's. With ErrNoHost and ErrNoData
+// the answer's names and flags are valid.
 type Resolver interface {
 	Lookup(ctx context.Context, q Question) (Answer, error)
 }
