@@ -35,8 +35,9 @@ type Mailbox struct {
 	Address string
 	// Domain is the offset in Address of the domain's first byte, 0 when the address has no domain.
 	Domain int
-	// Start and End are offsets in the text of the bytes that make up the address: text[Start:End] holds it, with
-	// any comments that stand inside it, without route, brackets and display name.
+	// Start and End are offsets in the text of what a rewritten address replaces: the address with the comments and the
+	// source route that stand inside it, and between angle brackets also the comments around it; without brackets, display
+	// name and white space after it.
 	Start, End int
 	// InGroup says that a group is open after this address: Options.InGroup for the next one of the list.
 	InGroup bool

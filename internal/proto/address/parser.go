@@ -12,6 +12,7 @@ type parser struct {
 	pos     int
 	options Options
 	out     []byte
+	last    int // after the last byte that went into out
 	// bare says that the address stands outside angle brackets, where domain literals have always been taken: existing
 	// alias files rely on it.
 	bare bool
@@ -159,7 +160,7 @@ func (p *parser) addressOrPhrase(m *Mailbox) (bool, *SyntaxError) {
 			p.emptyGroup()
 			return false, fail(errEmpty)
 		}
-		m.End = p.trimmed(m.Start)
+		m.End = p.end()
 		return false, nil
 	}
 	return p.phrase(m)
@@ -204,8 +205,8 @@ func (p *parser) bracketed(m *Mailbox) *SyntaxError {
 			p.pos++
 		}
 	}
-	p.skipComments()
 	m.Start = p.pos
+	p.skipComments()
 	if p.at('@') {
 		if err := p.routed(m); err != nil {
 			return err
@@ -241,7 +242,7 @@ func (p *parser) plain(m *Mailbox) *SyntaxError {
 		return p.atDomain(m)
 	}
 	if p.at('>') {
-		m.End = p.trimmed(m.Start)
+		m.End = p.end()
 		return nil
 	}
 	return fail(errWordOrAt, p.out)
@@ -252,8 +253,6 @@ func (p *parser) routed(m *Mailbox) *SyntaxError {
 	if err := p.route(); err != nil {
 		return err
 	}
-	p.skipComments()
-	m.Start = p.pos
 	p.out = p.out[:0]
 	if err := p.localPart(false); err != nil {
 		return err
@@ -309,7 +308,7 @@ func (p *parser) atDomain(m *Mailbox) *SyntaxError {
 	if err := p.domain(); err != nil {
 		return err
 	}
-	m.End = p.trimmed(m.Start)
+	m.End = p.end()
 	return nil
 }
 
@@ -333,6 +332,7 @@ func (p *parser) localPart(allowNone bool) *SyntaxError {
 		for p.at('.') {
 			p.out = append(p.out, '.')
 			p.pos++
+			p.last = p.pos
 			p.skipComments()
 		}
 	}
@@ -351,6 +351,7 @@ func (p *parser) quoted() bool {
 		case '"':
 			p.out = append(p.out, p.text[p.pos:i+1]...)
 			p.pos = i + 1
+			p.last = p.pos
 			return true
 		}
 	}
@@ -367,7 +368,10 @@ func (p *parser) word() {
 		}
 		p.pos++
 	}
-	p.out = append(p.out, p.text[begin:p.pos]...)
+	if p.pos > begin {
+		p.out = append(p.out, p.text[begin:p.pos]...)
+		p.last = p.pos
+	}
 }
 
 // domain reads a domain or domain literal into out, with comments and white space around its dots.
@@ -380,12 +384,14 @@ func (p *parser) domain() *SyntaxError {
 		if err := p.label(); err != nil {
 			return err
 		}
+		p.last = p.pos
 		p.skipComments()
 		if !p.at('.') {
 			return nil
 		}
 		p.out = append(p.out, '.')
 		p.pos++
+		p.last = p.pos
 		p.skipComments()
 		if p.options.StripTrailingDot && !p.startsLabel() && !p.at('.') {
 			p.out = p.out[:len(p.out)-1]
@@ -440,6 +446,7 @@ func (p *parser) literal() *SyntaxError {
 	}
 	p.pos++
 	p.out = append(p.out, p.text[begin:p.pos]...)
+	p.last = p.pos
 	p.skipComments()
 	return nil
 }
@@ -449,10 +456,14 @@ func isLiteralText(c byte) bool {
 	return c > ' ' && c < 0x7f && c != '[' && c != ']' && c != '\\'
 }
 
-// trimmed returns the offset after the last byte that is not white space before pos, at least from.
-func (p *parser) trimmed(from int) int {
+// end returns where the address that has just been read ends: inside angle brackets comments after it belong to it, white space
+// does not.
+func (p *parser) end() int {
+	if !p.bracket {
+		return p.last
+	}
 	i := p.pos
-	for i > from && isSpace(p.text[i-1]) {
+	for i > 0 && isSpace(p.text[i-1]) {
 		i--
 	}
 	return i
