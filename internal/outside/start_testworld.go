@@ -4,7 +4,7 @@ package outside
 
 import (
 	"context"
-	"os"
+	"strings"
 	"sync"
 	"time"
 )
@@ -21,8 +21,13 @@ func Start() *World {
 
 // conformance changes the real world into the one that the conformance tests describe.
 func conformance(w *World) *World {
-	os.Unsetenv("EXIGO_TEST_WORLD")
-	os.Unsetenv("EXIGO_TEST_DIR")
+	environment := w.Environment
+	w.Environment = func(name string) (string, bool) {
+		if strings.HasPrefix(name, "EXIGO_TEST_") {
+			return "", false // they stay in the process's environment, for the processes it starts
+		}
+		return environment(name)
+	}
 	w.Version = "x.yz"
 	w.Random = &seededRandom{Randomness: w.Random, x: testSeed}
 	w.LoadAverage = risingLoad()
