@@ -74,7 +74,8 @@ func (e *SyntaxError) Error() string { return e.Text }
 // around it (RFC 5322 section 3.4, RFC 5321 section 4.1.2). The whole of text must be that one address. The error is
 // always a *SyntaxError.
 func Extract(text string, options Options) (Mailbox, error) {
-	p := parser{text: text, options: options}
+	var buffer [128]byte
+	p := parser{text: text, options: options, out: buffer[:0]}
 	m, err := p.mailbox()
 	if err != nil {
 		err.End = p.pos

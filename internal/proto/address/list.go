@@ -33,15 +33,21 @@ func FindEnd(text string, newlineEnds bool) int {
 
 // skipQuoted returns the offset after the quoted string that opens at i, or the length of s when it is not closed.
 func skipQuoted(s string, i int) int {
+	end, _ := scanQuoted(s, i)
+	return end
+}
+
+// scanQuoted is skipQuoted that also reports whether the string is closed.
+func scanQuoted(s string, i int) (int, bool) {
 	for i++; i < len(s); i++ {
 		switch s[i] {
 		case '\\':
 			i++
 		case '"':
-			return i + 1
+			return i + 1, true
 		}
 	}
-	return len(s)
+	return len(s), false
 }
 
 // skipAngle returns the offset after the bracket that closes the one at i, or the length of s.

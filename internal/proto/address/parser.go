@@ -51,8 +51,14 @@ func skipCommentsFrom(s string, i int) int {
 	return i
 }
 
-// skipComment returns the offset after the comment that opens at i: comments nest and hold quoted pairs.
+// skipComment returns the offset after the comment that opens at i, or the length of s when it is not closed.
 func skipComment(s string, i int) int {
+	end, _ := scanComment(s, i)
+	return end
+}
+
+// scanComment is skipComment that also reports whether the comment is closed. Comments nest and hold quoted pairs.
+func scanComment(s string, i int) (int, bool) {
 	level := 0
 	for i < len(s) {
 		c := s[i]
@@ -66,11 +72,11 @@ func skipComment(s string, i int) int {
 			level++
 		case ')':
 			if level--; level == 0 {
-				return i
+				return i, true
 			}
 		}
 	}
-	return i
+	return i, false
 }
 
 func isSpace(c byte) bool { return c == ' ' || c >= '\t' && c <= '\r' }
@@ -344,19 +350,13 @@ func (p *parser) localPart(allowNone bool) *SyntaxError {
 
 // quoted copies a quoted string, quotes and quoted pairs as they are, and reports whether it was closed.
 func (p *parser) quoted() bool {
-	for i := p.pos + 1; i < len(p.text); i++ {
-		switch p.text[i] {
-		case '\\':
-			i++
-		case '"':
-			p.out = append(p.out, p.text[p.pos:i+1]...)
-			p.pos = i + 1
-			p.last = p.pos
-			return true
-		}
+	end, closed := scanQuoted(p.text, p.pos)
+	if closed {
+		p.out = append(p.out, p.text[p.pos:end]...)
+		p.last = end
 	}
-	p.pos = len(p.text)
-	return false
+	p.pos = end
+	return closed
 }
 
 // word copies an unquoted word; a backslash takes any character with it.

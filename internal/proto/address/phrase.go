@@ -41,14 +41,14 @@ func isPhrase(s string) bool {
 		case c == ' ' || c == '\t' || isAtext(c):
 			i++
 		case c == '"':
-			end := skipQuoted(s, i)
-			if s[end-1] != '"' || end == i+1 {
+			end, closed := scanQuoted(s, i)
+			if !closed {
 				return false
 			}
 			i = end
 		case c == '(':
-			end := skipComment(s, i)
-			if s[end-1] != ')' {
+			end, closed := scanComment(s, i)
+			if !closed {
 				return false
 			}
 			i = end
