@@ -76,12 +76,12 @@ func (l *Elements) Next() (item string, ok bool) {
 }
 
 // AppendElement adds an item to a list that is being built, in the way map and its like write them: separators in it are
-// doubled, an empty one that is not the first is a space.
+// doubled; one that is empty or begins with the separator, and is not the first, has a space before it.
 func AppendElement(list []byte, first bool, separator byte, item string) []byte {
 	if !first {
 		list = append(list, separator)
-		if item == "" {
-			return append(list, ' ')
+		if item == "" || item[0] == separator {
+			list = append(list, ' ')
 		}
 	}
 	for i := range len(item) {

@@ -210,7 +210,7 @@ func (p *parser) extract(it *Item) {
 		return
 	}
 	wanted, known := 2, it.Option != ""
-	if literal, ok := key.Literal(); ok && !known {
+	if literal, ok := key.Literal(); ok && !known && strings.TrimFunc(literal, isSpaceRune) != "" {
 		known = true
 		if IsFieldNumber(literal) {
 			wanted = 3
@@ -248,7 +248,12 @@ func (p *parser) extractOpen(it *Item) {
 		it.Rest = append(it.Rest, p.rest())
 	}
 	p.skipSpace()
-	if n := len(it.Args); (n == 3 || n == 4) && isAlpha(p.peek()) {
+	n := len(it.Args)
+	if n == 2 && p.peek() != '}' {
+		p.yesNoProblem("'yes' part did not start with '{'")
+		return
+	}
+	if (n == 3 || n == 4) && isAlpha(p.peek()) {
 		start := p.at
 		for isAlpha(p.peek()) {
 			p.at++
@@ -267,7 +272,7 @@ func (p *parser) extractOpen(it *Item) {
 
 // IsFieldNumber tells whether the key of an extract is a number: digits with an optional minus, space around them ignored.
 func IsFieldNumber(key string) bool {
-	key = strings.TrimFunc(key, func(r rune) bool { return r < 0x80 && isSpace(byte(r)) })
+	key = strings.TrimFunc(key, isSpaceRune)
 	key = strings.TrimPrefix(key, "-")
 	for i := range len(key) {
 		if !isDigit(key[i]) {
@@ -276,6 +281,8 @@ func IsFieldNumber(key string) bool {
 	}
 	return true
 }
+
+func isSpaceRune(r rune) bool { return r < 0x80 && isSpace(byte(r)) }
 
 // run reads [,option...] {command} and branches. The command is kept as it is, its words are expanded one by one, unless
 // the option preexpand asks for the whole.

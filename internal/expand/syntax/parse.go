@@ -300,7 +300,8 @@ func (p *parser) braced() Node {
 		return p.item(&Item{Name: name, Row: row, Shape: shape})
 	}
 	if c := p.peek(); c == '-' { // negative numbers in substr_-1
-		name = p.text[start : p.at+len(p.name("-"))]
+		p.name("-")
+		name = p.text[start:p.at]
 	}
 	switch p.peek() {
 	case ':':

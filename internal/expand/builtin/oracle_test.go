@@ -1,0 +1,92 @@
+package builtin
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"exigo/internal/expand"
+)
+
+// question is an expression and what exim 4.96 answered to it. Both are bytes, each written as the character of its number.
+type question struct{ text, answer string }
+
+// questions reads testdata/oracle.tsv: on each line an expression and the oracle's answer, as JSON strings.
+func questions(t testing.TB) (list []question) {
+	t.Helper()
+	f, err := os.Open("testdata/oracle.tsv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		text, answer, ok := strings.Cut(lines.Text(), "\t")
+		if !ok || strings.HasPrefix(text, "#") {
+			continue
+		}
+		list = append(list, question{fromLatin1(t, text), fromLatin1(t, answer)})
+	}
+	return list
+}
+
+func fromLatin1(t testing.TB, quoted string) string {
+	t.Helper()
+	var text string
+	if err := json.Unmarshal([]byte(quoted), &text); err != nil {
+		t.Fatal(quoted, err)
+	}
+	var b []byte
+	for _, r := range text {
+		b = append(b, byte(r))
+	}
+	return string(b)
+}
+
+// debianSettings are what the oracle's configuration says.
+type debianSettings struct{ expand.Configuration }
+
+func (debianSettings) LanguageSettings() *expand.Settings {
+	return &expand.Settings{HeadersCharset: "UTF-8", CheckRFC2047Length: true, BounceReturnSizeLimit: 100 << 10, LocalhostNumber: "0"}
+}
+
+func (debianSettings) NamedList(byte, string) (string, bool) { return "", false }
+
+// TestOracle compares our answers with those recorded.
+func TestOracle(t *testing.T) {
+	e := testEngine(t)
+	for _, q := range questions(t) {
+		s := e.NewScope(context.Background(), debianSettings{}, nil, nil)
+		v, err := e.Expand(s, q.text)
+		answer := v.S
+		if err != nil {
+			answer = "Failed: " + err.Error()
+		}
+		if answer != q.answer && (err == nil || q.answer != "Failed: ") { // where Exim says nothing we may say more
+			t.Errorf("%s\n  we:   %q\n  exim: %q", q.text, answer, q.answer)
+		}
+	}
+}
+
+// TestRecordedAnswers asks the oracle again whether it still says what is recorded.
+func TestRecordedAnswers(t *testing.T) {
+	exim, err := exec.LookPath("exim4")
+	if err != nil || testing.Short() {
+		t.Skip("needs exim4, and is skipped with -short")
+	}
+	for _, q := range questions(t) {
+		command := exec.Command(exim, "-be", q.text)
+		command.Dir = "/"
+		out, err := command.Output()
+		if err != nil {
+			t.Skipf("exim4 does not run here: %v", err)
+		}
+		if answer := strings.TrimSuffix(string(out), "\n"); answer != q.answer {
+			t.Errorf("%s\n  recorded: %q\n  exim:     %q", q.text, q.answer, answer)
+		}
+	}
+}
