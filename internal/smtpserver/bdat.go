@@ -1,0 +1,141 @@
+package smtpserver
+
+import (
+	"io"
+	"strconv"
+	"strings"
+
+	"exigo/internal/acl"
+	"exigo/internal/proto/smtp"
+)
+
+func itoa(n int) string     { return strconv.Itoa(n) }
+func itoa64(n int64) string { return strconv.FormatInt(n, 10) }
+
+// bdat obeys BDAT (RFC 3030): the first chunk of a message. Further chunks are read by nextChunk while the message is received.
+func (s *Session) bdat(argument string) {
+	s.earlyPipelining = false
+	if !s.chunking {
+		s.synprot(false, 503, "BDAT command used when CHUNKING not advertised")
+		return
+	}
+	size, last, ok := s.chunkSize(argument)
+	if !ok {
+		return
+	}
+	if s.recipients() == 0 {
+		s.skipChunk(size)
+		if !s.done {
+			s.noRecipients("BDAT")
+		}
+		return
+	}
+	if size == 0 && !last {
+		s.synprot(false, 504, "zero size for BDAT command")
+		return
+	}
+	if !s.dataAllowed() {
+		s.skipChunk(size)
+		return
+	}
+	if s.main.ACLSMTPPredata != "" && !s.silent {
+		outcome := s.runACL(acl.Predata, string(s.main.ACLSMTPPredata))
+		s.applyControls()
+		if outcome.Verdict != acl.OK && outcome.Verdict != acl.Discard {
+			s.skipChunk(size)
+			s.refuse(acl.Predata, outcome, "")
+			return
+		}
+	}
+	s.chunks = &chunkState{session: s, left: size, size: size, last: last}
+	chunks := s.chunks
+	s.receiveChunks(chunks)
+}
+
+// receiveChunks receives a message and gives the size of its last chunk with the reply.
+func (s *Session) receiveChunks(c *chunkState) {
+	reader := smtp.NewDataReader(newChunkReader(c), smtp.DataOptions{LineEnds: smtp.LineEndsRepair})
+	s.receive(reader, true)
+}
+
+// chunkSize reads the argument of BDAT.
+func (s *Session) chunkSize(argument string) (size int64, last, ok bool) {
+	word, rest, _ := strings.Cut(argument, " ")
+	size, err := smtp.ParseSize(word)
+	if err != nil {
+		s.synprot(false, 501, "missing size for BDAT command")
+		return 0, false, false
+	}
+	return size, strings.EqualFold(strings.TrimSpace(rest), "LAST"), true
+}
+
+// skipChunk throws a chunk away.
+func (s *Session) skipChunk(size int64) {
+	for size > 0 {
+		r, err := s.io.input()
+		if err != nil {
+			s.inputEnded(err)
+			return
+		}
+		n := int64(r.Buffered())
+		if n > size {
+			n = size
+		}
+		r.Discard(int(n))
+		size -= n
+	}
+}
+
+// nextChunk obeys commands between chunks until there is another one; an error ends the message.
+func (s *Session) nextChunk(c *chunkState) error {
+	for {
+		line, nul, tooLong, err := s.io.readLine()
+		if err != nil {
+			if err == io.EOF {
+				err = io.ErrUnexpectedEOF
+			}
+			return err
+		}
+		if nul || tooLong {
+			s.badLine(line, nul)
+			if s.done {
+				return &abortError{end: true, failed: true}
+			}
+			continue
+		}
+		s.log3(">>", line)
+		s.lastCommand = line
+		verb, argument := s.srv.verbs.find(line)
+		name := ""
+		if verb != nil {
+			name = verb.Name
+			s.remember(name)
+		}
+		switch name {
+		case "BDAT":
+			size, last, ok := s.chunkSize(argument)
+			if ok && size == 0 && !last {
+				s.synprot(false, 504, "zero size for BDAT command")
+				ok = false
+			}
+			if ok {
+				c.left, c.size, c.last = size, size, last
+				return nil
+			}
+		case "NOOP":
+			s.line("250 OK")
+		case "RSET":
+			s.incomplete("RSET")
+			s.line("250 Reset OK")
+			return &abortError{}
+		case "QUIT":
+			s.quitCommand(argument)
+			return &abortError{end: true}
+		default:
+			s.synprot(false, 503, "only BDAT permissible after non-LAST BDAT")
+		}
+		if s.done {
+			return &abortError{end: true, failed: true}
+		}
+	}
+}

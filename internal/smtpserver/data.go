@@ -1,0 +1,293 @@
+package smtpserver
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"strings"
+
+	"exigo/internal/acl"
+	"exigo/internal/eventlog"
+	"exigo/internal/proto/smtp"
+)
+
+// data obeys DATA (RFC 5321 section 4.1.1.4).
+func (s *Session) data(string) {
+	s.earlyPipelining = false
+	if s.recipients() == 0 {
+		s.noRecipients("DATA")
+		return
+	}
+	if !s.dataAllowed() {
+		return
+	}
+	if s.main.ACLSMTPPredata != "" && !s.silent {
+		outcome := s.runACL(acl.Predata, string(s.main.ACLSMTPPredata))
+		s.applyControls()
+		if outcome.Verdict != acl.OK && outcome.Verdict != acl.Discard {
+			s.refuse(acl.Predata, outcome, "")
+			return
+		}
+	}
+	if s.syncDue(SyncAlways) {
+		if input, _ := s.io.ahead(); len(input) > 0 {
+			s.syncError(input)
+			return
+		}
+	}
+	s.line(`354 Enter message, ending with "." on a line by itself`)
+	s.receive(smtp.NewDataReader(s.io.buffered(), smtp.DataOptions{LineEnds: smtp.LineEndsFirst, Dots: true}), false)
+}
+
+// noRecipients answers DATA or BDAT without recipients (spec 49.5: after pipelined RCPT commands that failed this is expected).
+func (s *Session) noRecipients(verb string) {
+	if s.rcptReplySame && s.rcptReply != "" {
+		s.respond("503", "All RCPT commands were rejected with this error:", true)
+		s.respond("503", s.rcptReply, true)
+	}
+	if s.pipelining && s.wasRcpt {
+		s.line("503 Valid RCPT command must precede " + verb)
+		return
+	}
+	s.synprot(false, 503, "valid RCPT command must precede "+verb)
+}
+
+// dataAllowed refuses a message that had too many recipients, with recipients_max_reject.
+func (s *Session) dataAllowed() bool {
+	if s.recipientsOver && s.main.RecipientsMaxReject {
+		s.newMessage()
+		s.line("554 Too many recipients")
+		return false
+	}
+	return true
+}
+
+// receive hands the message over to the reception and words the reply. The transaction is over afterwards.
+func (s *Session) receive(data *smtp.DataReader, chunked bool) {
+	r := &Reception{Session: s.noun, Message: s.msg, Scope: s.Scope(), Data: data, Chunked: chunked, SizeLimit: s.sizeLimit}
+	s.setProtocol()
+	r.QueueOnly, r.QueueReason = s.queueOnly()
+	r.Alive = func() bool { return s.alive(chunked) }
+	result := s.svc.Receive(s.ctx, r)
+	if result.ReadError != nil {
+		s.receptionEnded(result)
+		return
+	}
+	if !s.drain(data, result) {
+		return
+	}
+	switch {
+	case result.Refused != nil:
+		s.refuse(result.Phase, *result.Refused, "")
+	case result.Reply != "":
+		if chunked && result.Reply[0] == '2' {
+			s.line(s.chunks.note())
+		}
+		s.rawReply(result.Reply)
+	}
+	if result.Accepted {
+		s.noun.Messages++
+		if s.svc.Accepted != nil {
+			s.svc.Accepted(s.noun)
+		}
+	}
+	s.afterMessage()
+	if result.Close {
+		s.drop("acl-drop")
+	}
+}
+
+// drainLimit bounds how much of a message that was refused early is read to its end.
+const drainLimit = 1 << 40
+
+// drain reads what the reception left of a message, so that the session can go on.
+func (s *Session) drain(data *smtp.DataReader, result Received) bool {
+	if _, err := data.Drain(drainLimit); err != nil {
+		result.ReadError = err
+		s.receptionEnded(result)
+		return false
+	}
+	return true
+}
+
+// rawReply gives a reply whose lines have their codes.
+func (s *Session) rawReply(text string) {
+	for {
+		first, rest, more := strings.Cut(text, "\n")
+		s.line(first)
+		if !more {
+			return
+		}
+		text = rest
+	}
+}
+
+// afterMessage readies the session for the next transaction.
+func (s *Session) afterMessage() {
+	s.newMessage()
+	s.freeAfterMail()
+}
+
+// setProtocol sets $received_protocol (spec 11.9).
+func (s *Session) setProtocol() {
+	if s.msg.Protocol != "" {
+		return
+	}
+	s.msg.Protocol = s.protocol()
+}
+
+func (s *Session) protocol() string {
+	n := s.noun
+	name := "smtp"
+	if s.silent {
+		name = "bsmtp"
+	} else if n.ESMTP {
+		name = "esmtp"
+	}
+	if n.TLS != nil && !s.silent {
+		if n.TLS.OnConnect && n.ESMTP {
+			name = "esmtps"
+		} else {
+			name += "s"
+		}
+	}
+	if n.Authenticator != "" && !s.silent {
+		name += "a"
+	}
+	if s.msg.SMTPUTF8 && n.ESMTP {
+		name = "utf8" + name
+	}
+	if !n.Host.IsValid() {
+		name = "local-" + name
+	}
+	return name
+}
+
+// queueOnly tells whether the message only goes to the queue because of limits on connections, and why.
+func (s *Session) queueOnly() (bool, string) {
+	if s.start.QueueOnly {
+		return true, ""
+	}
+	if limit := s.main.SMTPAcceptQueuePerConnection; limit > 0 && s.noun.Messages >= limit {
+		return true, "more than " + itoa(limit) + " messages received in one connection"
+	}
+	return false, ""
+}
+
+// alive is asked before a message is kept: whether the client is still there, and has not sent before its time.
+func (s *Session) alive(chunked bool) bool {
+	if s.silent || s.start.NotSocket || chunked {
+		return true
+	}
+	input, gone := s.io.ahead()
+	if gone {
+		return false
+	}
+	if len(input) > 0 && s.syncDue(SyncAlways) && !s.pipelining {
+		s.syncError(input)
+		return false
+	}
+	return true
+}
+
+// receptionEnded answers a message that could not be read to its end.
+func (s *Session) receptionEnded(r Received) {
+	s.done, s.failed = true, true
+	var aborted *abortError
+	switch {
+	case errors.As(r.ReadError, &aborted):
+		s.done, s.failed = aborted.end, aborted.failed
+		s.afterMessage()
+		return
+	case errors.Is(r.ReadError, errTimeout):
+		s.line("421 " + s.hostname + " SMTP incoming data timeout - closing connection.")
+		if s.svc.Log.Has(eventlog.LostIncomingConnection) {
+			s.svc.Log.Write(eventlog.Entry{To: eventlog.Main, ID: r.ID, Text: "SMTP data timeout (message abandoned) on " + s.transportName() +
+				"connection from " + s.who(false) + " F=<" + s.printable(s.msg.Sender) + "> D=" + s.elapsed()})
+		}
+		s.notQuit("data-timeout")
+	case s.ctx.Err() != nil:
+		s.line("421 " + s.hostname + " Service not available - closing connection")
+		s.svc.Log.Write(eventlog.Entry{To: eventlog.Main, ID: r.ID, Text: "SMTP connection from " + s.who(false) + " closed after SIGTERM"})
+		s.notQuit("signal-exit")
+	default:
+		if s.start.Batch {
+			s.batchError("554", "Unexpected end of file")
+			return
+		}
+		s.line("421 " + s.hostname + " lost input connection")
+		if s.svc.Log.Has(eventlog.LostIncomingConnection) {
+			where := ""
+			if r.InHeader {
+				where = " (header)"
+			}
+			s.svc.Log.Write(eventlog.Entry{To: eventlog.Main, ID: r.ID, Text: s.lostInfo() + " lost while reading message data" + where})
+		}
+		s.notQuit("connection-lost")
+	}
+	s.io.flush()
+}
+
+// lostInfo names a connection that was lost: as connectionInfo does, but always with the host.
+func (s *Session) lostInfo() string { return s.connectionInfo() }
+
+// abortError ends the reading of a message in chunks because of a command between them.
+type abortError struct {
+	end, failed bool // the session is over too
+}
+
+func (*abortError) Error() string { return "message abandoned by the client" }
+
+// chunkState is a message that arrives by BDAT.
+type chunkState struct {
+	session *Session
+	left    int64 // of the current chunk
+	last    bool
+	size    int64 // of the current chunk
+	total   int64
+	aborted error
+	// unfinished: the last byte ends no line.
+	unfinished bool
+}
+
+// note is the line before the final reply of a message in chunks.
+func (c *chunkState) note() string {
+	total := c.total
+	if c.unfinished {
+		total += 2
+	}
+	return "250- " + itoa64(c.size) + " byte chunk, total " + itoa64(total)
+}
+
+// Read implements io.Reader: the bytes of the chunks, one after the other, commands between them obeyed.
+func (c *chunkState) Read(p []byte) (int, error) {
+	for c.left == 0 {
+		if c.aborted != nil {
+			return 0, c.aborted
+		}
+		if c.last {
+			return 0, io.EOF
+		}
+		c.session.line("250 " + itoa64(c.size) + " byte chunk received")
+		if c.aborted = c.session.nextChunk(c); c.aborted != nil {
+			return 0, c.aborted
+		}
+	}
+	if int64(len(p)) > c.left {
+		p = p[:c.left]
+	}
+	n, err := c.session.io.take(p)
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	if n > 0 {
+		c.left -= int64(n)
+		c.total += int64(n)
+		c.unfinished = p[n-1] != '\n'
+	}
+	c.aborted = err
+	return n, err
+}
+
+// chunkReaders are the buffers between chunks and the reader of the message.
+func newChunkReader(c *chunkState) *bufio.Reader { return bufio.NewReaderSize(c, readBuffer) }

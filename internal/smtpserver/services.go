@@ -1,0 +1,117 @@
+package smtpserver
+
+import (
+	"context"
+	"net/netip"
+
+	"exigo/internal/acl"
+	"exigo/internal/auth"
+	"exigo/internal/config"
+	"exigo/internal/eventlog"
+	"exigo/internal/expand"
+	"exigo/internal/mail"
+	"exigo/internal/outside"
+	"exigo/internal/proto/smtp"
+	"exigo/internal/tlspolicy"
+)
+
+// Services are what a session needs of the rest of the program. The top fills them. World, Engine, Config, Log and Receive
+// are always set; with another one nil the server does without: its feature is not offered or the command is refused.
+type Services struct {
+	World  *outside.World
+	Engine *expand.Engine
+	Config *config.Config
+	Log    *eventlog.Log
+	// Format words the identification of hosts in log lines.
+	Format eventlog.Format
+
+	// RunACL runs the ACL that an acl_smtp_ option names; text is the option's value, never "".
+	RunACL func(ctx context.Context, s *expand.Scope, phase acl.Phase, text string) (acl.Outcome, error)
+	// MatchHost, MatchDomain and MatchAddress test lists. An error is temporary (expand.IsTemporary) or a mistake.
+	MatchHost    func(s *expand.Scope, list, name string, address netip.Addr) (bool, error)
+	MatchDomain  func(s *expand.Scope, list, domain string) (bool, error)
+	MatchAddress func(s *expand.Scope, list, address string) (bool, error)
+
+	// Receive reads the message's data, runs the ACLs for it, and puts it into the spool.
+	Receive func(ctx context.Context, r *Reception) Received
+
+	// HostName finds and verifies the client's name (it sets Session.HostName and NameLookup). reason is for the log when it
+	// failed: "", or "no host name found for IP address 192.0.2.1".
+	HostName func(ctx context.Context, s *expand.Scope) (found, temporary bool, reason string)
+	// VerifyHELO verifies the HELO name; it sets Session.HELOVerified and HELOTried.
+	VerifyHELO func(ctx context.Context, s *expand.Scope) (verified bool, err error)
+	// RewriteSMTP applies the rules with flag S to the text of an address as the client gave it; sender tells MAIL from RCPT.
+	RewriteSMTP func(s *expand.Scope, address string, sender bool) string
+	// RewriteEnvelope applies the rules for envelope senders or recipients to a qualified address.
+	RewriteEnvelope func(s *expand.Scope, address string, sender bool) string
+
+	// Verify verifies an address for VRFY; List finds what an address expands to for EXPN: text of one reply with its code.
+	Verify func(ctx context.Context, s *expand.Scope, address string) acl.Verified
+	List   func(ctx context.Context, s *expand.Scope, address string) (reply string)
+
+	// StartQueueRun starts deliveries of the messages whose addresses contain the text, as exim -R does; queue is the named
+	// queue that the ETRN ACL set, or "". done is called once when it is over.
+	StartQueueRun func(text, queue string, done func()) error
+	// StartCommand runs the command of smtp_etrn_command, arguments already expanded.
+	StartCommand func(argv []string, done func()) error
+	// ETRNLock takes the lock of smtp_etrn_serialize on a key: busy when another run holds it.
+	ETRNLock func(key string) (busy bool, release func())
+
+	// SpoolSpace and LogSpace return the free bytes and inodes of the file systems, -1 where unknown.
+	SpoolSpace, LogSpace func() (bytes, inodes int64)
+
+	// Authenticators are the configured ones, in file order.
+	Authenticators []*auth.Authenticator
+	// TLS makes TLS configurations; nil: no TLS.
+	TLS *tlspolicy.Policy
+	// Extensions are the rooms' EHLO keywords, parameters and commands, in the order of the catalog.
+	Extensions []*Extension
+	// Event raises an event ("smtp:fail:syntax", "auth:fail", "tls:fail:connect"...); may be nil.
+	Event func(ctx context.Context, s *expand.Scope, name, data string)
+	// BatchError makes the bounce for an error in batch SMTP input (-bS), if any is wanted; may be nil.
+	BatchError func(text string)
+	// Accepted is called when Session.Messages grows, for process titles and the like; may be nil.
+	Accepted func(s *mail.Session)
+	// QueueOnly says that messages of this session only go to the queue (too many connections, load); the reception reads it.
+}
+
+// Reception is a message about to be read.
+type Reception struct {
+	Session *mail.Session
+	Message *mail.Message
+	Scope   *expand.Scope
+	// Data gives the message with LF line ends and without dots.
+	Data *smtp.DataReader
+	// Chunked says that it comes by BDAT.
+	Chunked bool
+	// QueueOnly: more messages in this connection than smtp_accept_queue_per_connection, more connections than
+	// smtp_accept_queue, or a load above queue_only_load.
+	QueueOnly bool
+	// QueueReason says why, for the log ("" = none).
+	QueueReason string
+	// SizeLimit is message_size_limit, 0 for none.
+	SizeLimit int64
+	// Alive tells whether the client is still there and has not sent before its time: the last question before the
+	// message is kept. When it says false the message must be thrown away (spec: "SMTP connection lost after final dot").
+	Alive func() bool
+}
+
+// Received is what became of a message.
+type Received struct {
+	// ID is the message's id as far as it got one.
+	ID string
+	// Accepted is set when the message is in the spool (or discarded on purpose).
+	Accepted bool
+	// Reply is the reply with its code, lines separated by \n ("250 OK id=..."); each line has the code: "250-a\n250 b".
+	// "" sends none.
+	Reply string
+	// Refused is the outcome of the ACL that refused the message, of phase Phase; the session words reply and log line.
+	Refused *acl.Outcome
+	Phase   acl.Phase
+	// ReadError is the error of Data that ended the reception before the end of the message.
+	ReadError error
+	// InHeader says that a ReadError came before the end of the header section.
+	InHeader bool
+	// Close ends the session after the reply.
+	Close bool
+}

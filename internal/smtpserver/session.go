@@ -1,0 +1,388 @@
+package smtpserver
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"syscall"
+
+	"exigo/internal/auth"
+	"exigo/internal/config"
+	"exigo/internal/eventlog"
+	"exigo/internal/expand"
+	"exigo/internal/mail"
+)
+
+// Session is one SMTP session. Rooms' extensions get it; what they may use are its exported methods.
+type Session struct {
+	srv   *Server
+	svc   *Services
+	main  *config.Main
+	noun  *mail.Session
+	msg   *mail.Message
+	scope *expand.Scope
+	start Start
+	ctx   context.Context
+	io    channel
+
+	// hostname is smtp_active_hostname, or the primary one.
+	hostname string
+	// helloGiven: HELO or EHLO was accepted. sizeLimit is message_size_limit.
+	helloGiven bool
+	sizeLimit  int64
+	// What the last EHLO offered.
+	pipelining, chunking, dsn, authOffered, startTLSOffered, utf8 bool
+	offered                                                       map[string]bool // names of extensions, for parameters
+	// limits of RFC 9422
+	limitsOffered bool
+
+	enforceSync, noMultiline, noPipelining bool
+	// earlyPipelining: the client may send before the banner and the reply to EHLO (PIPECONNECT).
+	earlyPipelining bool
+
+	// counters (spec 49.4 to 49.6)
+	synprotErrors, unknownCommands, nonmail, mails int
+	maxPerConnection                               int
+	rsetUncounted, heloUncounted                   bool // the next one is free
+	authUncounted, tlsUncounted                    bool
+	nonmailLimited                                 int8 // does smtp_accept_max_nonmail apply: 0 not yet known, 1 yes, -1 no
+
+	// the transaction
+	discarded                int   // recipients that ACLs discarded
+	declaredSize             int64 // SIZE of MAIL
+	mailNote                 string
+	rcptORCPT                string
+	rcptNotify               mail.Notify
+	rcptNotifySet            bool
+	wasRejectedMail, wasRcpt bool
+	noteRcpt                 bool // replies are replies to RCPT
+	rcptReply                string
+	rcptReplySame            bool
+	recipientsMax            int
+	recipientsOver           bool // some were refused because there were too many
+	discarding               bool // an ACL said discard: recipients are accepted and dropped
+	chunks                   *chunkState
+	mailDelay, rcptDelay     rateLimit
+	rateLimited              bool
+
+	advertised    authAdvertised
+	authenticator *auth.Authenticator // that authenticated the client
+	tlsFailed     bool                // STARTTLS failed: "Security failure"
+	historyLost   bool
+	mailSeen      bool // a MAIL command was given (smtp_no_mail)
+	lastCommand   string
+
+	silent     bool // -bS
+	lastReply  string
+	batchLine  int // lines of batch input so far; batchStart is the one where the transaction began, 0 for none
+	batchStart int
+	quit       bool
+	failed     bool
+	done       bool
+}
+
+// The exported methods are what rooms use.
+
+// Noun returns the session's noun.
+func (s *Session) Noun() *mail.Session { return s.noun }
+
+// Message returns the message of the transaction at hand; it changes with each transaction.
+func (s *Session) Message() *mail.Message { return s.msg }
+
+// Main returns the main options in force.
+func (s *Session) Main() *config.Main { return s.main }
+
+// Config returns the configuration in force.
+func (s *Session) Config() *config.Config { return s.svc.Config }
+
+// Context ends with the session.
+func (s *Session) Context() context.Context { return s.ctx }
+
+// Scope returns the scope for expansions about this session and its message.
+func (s *Session) Scope() *expand.Scope {
+	if s.scope == nil {
+		s.scope = s.svc.Engine.NewScope(s.ctx, s.svc.Config, s.noun, s.msg)
+	}
+	s.scope.Message = s.msg
+	if s.scope.Extra == nil {
+		s.scope.Extra = make(map[string]mail.Value, 2)
+	}
+	s.scope.Extra["smtp_active_hostname"] = mail.Clean(s.hostname)
+	return s.scope
+}
+
+// Reply gives the client a reply of one or more lines, separated by \n.
+func (s *Session) Reply(code, text string) { s.respond(code, text, false) }
+
+// Who names the client as log lines do: "H=name (helo) [192.0.2.1] U=ident"; without flag the first name tag is left away.
+func (s *Session) Who(flag bool) string { return s.who(flag) }
+
+// InTransaction tells whether a MAIL command is in force.
+func (s *Session) InTransaction() bool { return s.msg.SenderSet }
+
+// Matches tests the client against a host list. An error that is no temporary one is logged, and counts as no match.
+func (s *Session) Matches(list string) bool { return s.matches(list) }
+
+// AllowEarlyPipelining stops the checks of synchronisation until the first message's data.
+func (s *Session) AllowEarlyPipelining() { s.earlyPipelining = true }
+
+// newMessage begins a transaction: nothing of an earlier message stays.
+func (s *Session) newMessage() {
+	controls := mail.Controls{}
+	if s.msg != nil { // these controls are the connection's
+		controls.NoEnforceSync = s.msg.Controls.NoEnforceSync
+		controls.NoMultilineReply = s.msg.Controls.NoMultilineReply
+		controls.NoPipelining = s.msg.Controls.NoPipelining
+		controls.AllowAuthUnadvertised = s.msg.Controls.AllowAuthUnadvertised
+		controls.DSCP = s.msg.Controls.DSCP
+	}
+	s.msg = &mail.Message{Session: s.noun, Controls: controls}
+	s.scope = nil
+	s.noun.Recipients, s.noun.RcptCount, s.noun.RcptDefer, s.noun.RcptFail = 0, 0, 0, 0
+	s.wasRejectedMail, s.wasRcpt = false, false
+	s.rcptReply, s.rcptReplySame = "", false
+	s.recipientsOver, s.discarding = false, false
+	s.declaredSize, s.mailNote, s.discarded = 0, "", 0
+	s.chunks = nil
+}
+
+// loop reads and obeys commands until the session ends.
+func (s *Session) loop() {
+	for !s.done {
+		line, nul, tooLong, err := s.io.readLine()
+		s.batchLine++
+		if err != nil {
+			s.inputEnded(err)
+			return
+		}
+		if nul || tooLong {
+			s.badLine(line, nul)
+			continue
+		}
+		s.command(line)
+	}
+	s.io.flush()
+}
+
+// badLine answers a line that cannot be a command.
+func (s *Session) badLine(line string, nul bool) {
+	s.lastCommand = line
+	if nul {
+		s.synprot(true, 501, "NULL characters are not allowed in SMTP commands")
+		return
+	}
+	s.synprot(true, 500, "line too long")
+}
+
+// command obeys one command line.
+func (s *Session) command(line string) {
+	s.log3(">>", line)
+	s.lastCommand = line
+	verb, argument := s.srv.verbs.find(line)
+	s.noun.Command, s.noun.Argument = line, argument
+	if s.tlsFailed && (verb == nil || verb.Name != "QUIT") {
+		s.line("554 Security failure")
+		return
+	}
+	if verb == nil {
+		s.checkedUnknown()
+		return
+	}
+	s.remember(verb.Name)
+	if verb.NoArgument && argument != "" {
+		s.synprot(true, 501, "unexpected argument data")
+		return
+	}
+	if !s.synchronised(verb.Sync) {
+		return
+	}
+	if !verb.Mail && s.tooManyNonmail(verb.Name) {
+		return
+	}
+	mark := len(s.io.out)
+	verb.Run(s, argument)
+	s.applyControls()
+	if verb.Sync == SyncUnlessPipelining && !s.done && s.syncDue(verb.Sync) {
+		s.lateSync(mark)
+	}
+}
+
+// remember keeps the names of commands for log lines, the last twenty.
+func (s *Session) remember(name string) {
+	if i := strings.IndexByte(name, ' '); i >= 0 {
+		name = name[:i]
+	}
+	if len(s.noun.History) >= 20 {
+		copy(s.noun.History, s.noun.History[1:])
+		s.noun.History = s.noun.History[:19]
+		s.historyLost = true
+	}
+	s.noun.History = append(s.noun.History, name)
+}
+
+// applyControls takes over what ACLs decided about the connection.
+func (s *Session) applyControls() {
+	c := &s.msg.Controls
+	if c.NoMultilineReply {
+		s.noMultiline = true
+	}
+	if c.NoPipelining {
+		s.noPipelining = true
+	}
+	if c.NoEnforceSync {
+		s.enforceSync = false
+	}
+}
+
+// checkedUnknown answers a command that is not known; too many of them end the session (spec 49.4).
+func (s *Session) checkedUnknown() {
+	if !s.synchronised(SyncAlways) {
+		return
+	}
+	s.unknownCommands++
+	if s.unknownCommands > s.main.SMTPMaxUnknownCommands {
+		s.line("500 Too many unrecognized commands")
+		s.logReject("SMTP call from " + s.who(false) + " dropped: too many unrecognized commands (last was \"" + s.printable(s.lastCommand) + "\")")
+		s.drop("bad-commands")
+		return
+	}
+	s.synprot(true, 500, "unrecognized command")
+}
+
+// synprot answers a syntax or protocol error; too many of them end the session (spec 49.5). code 0: the reply was given before.
+func (s *Session) synprot(syntax bool, code int, text string) {
+	selector, kind := eventlog.SMTPProtocolError, "protocol"
+	if syntax {
+		selector, kind = eventlog.SMTPSyntaxError, "syntax"
+	}
+	if s.svc.Log.Has(selector) {
+		s.logMain("SMTP " + kind + " error in \"" + s.printable(s.lastCommand) + "\" " + s.who(true) + " " + s.printable(text))
+	}
+	if s.svc.Event != nil {
+		s.svc.Event(s.ctx, s.Scope(), "smtp:fail:"+kind, text)
+	}
+	s.synprotErrors++
+	over := s.synprotErrors > s.main.SMTPMaxSynProtErrors
+	if code > 0 {
+		s.line(replyCode(code, over) + text)
+	}
+	if over {
+		s.tooManyErrors(code)
+	}
+}
+
+// tooManyErrors ends the session after the last error, of which a reply line with the code was given (0: a whole reply).
+func (s *Session) tooManyErrors(code int) {
+	if code > 0 {
+		s.line(replyCode(code, false) + "Too many syntax or protocol errors")
+	}
+	s.incomplete("too many syntax or protocol errors")
+	s.logReject("SMTP call from " + s.who(false) + " dropped: too many syntax or protocol errors (last command was \"" +
+		s.printable(s.lastCommand) + "\", " + s.history() + ")")
+	s.drop("bad-commands")
+}
+
+// replyCode makes "501 " or, where a line follows, "501-".
+func replyCode(code int, more bool) string {
+	b := [4]byte{byte('0' + code/100), byte('0' + code/10%10), byte('0' + code%10), ' '}
+	if more {
+		b[3] = '-'
+	}
+	return string(b[:])
+}
+
+// drop ends the session without QUIT.
+func (s *Session) drop(reason string) {
+	s.done, s.failed = true, true
+	s.notQuit(reason)
+}
+
+// inputEnded ends the session because there is no more input: end of file, a timeout, or a broken connection.
+func (s *Session) inputEnded(err error) {
+	s.done = true
+	if s.start.Batch {
+		s.batchEnd()
+		return
+	}
+	switch {
+	case errors.Is(err, errTimeout):
+		s.line("421 " + s.hostname + ": SMTP command timeout - closing connection")
+		if s.svc.Log.Has(eventlog.LostIncomingConnection) {
+			s.logMain("SMTP command timeout on " + s.transportName() + "connection from " + s.who(false) + " D=" + s.elapsed())
+		}
+		s.notQuit("command-timeout")
+	case s.ctx.Err() != nil:
+		s.line("421 " + s.hostname + ": Service not available - closing connection")
+		s.logMain("SMTP connection from " + s.who(false) + " closed after SIGTERM")
+		s.notQuit("signal-exit")
+	default:
+		s.connectionLost(err)
+	}
+	s.failed = true
+	s.io.flush()
+}
+
+// transportName is the word before "connection" in log lines under TLS.
+func (s *Session) transportName() string {
+	if s.noun.TLS != nil {
+		return "TLS "
+	}
+	return ""
+}
+
+// connectionLost logs that the client went away.
+func (s *Session) connectionLost(err error) {
+	s.line("421 " + s.hostname + " lost input connection")
+	cause := ""
+	if err != io.EOF && err != io.ErrUnexpectedEOF {
+		cause = " (error: " + s.printable(errorText(err)) + ")"
+	}
+	switch {
+	case s.tlsFailed:
+		if s.svc.Log.Has(eventlog.SMTPConnection) {
+			s.logMain(s.connectionInfo() + " D=" + s.elapsed() + " closed by EOF")
+		}
+	case s.msg.SenderSet:
+		s.incomplete("connection lost")
+		if s.svc.Log.Has(eventlog.LostIncomingConnection) {
+			s.logMain("unexpected " + s.disconnection() + " while reading SMTP command from " + s.who(false) + cause + " D=" + s.elapsed())
+		}
+	case s.svc.Log.Has(eventlog.SMTPConnection):
+		s.logMain(s.connectionInfo() + " lost" + cause + " D=" + s.elapsed())
+	}
+	s.notQuit("connection-lost")
+}
+
+func (s *Session) disconnection() string {
+	if s.start.NotSocket {
+		return "EOF"
+	}
+	return "disconnection"
+}
+
+// incomplete logs that a transaction ended before its message (selector smtp_incomplete_transaction).
+func (s *Session) incomplete(what string) {
+	if !s.msg.SenderSet || !s.svc.Log.Has(eventlog.SMTPIncompleteTransaction) {
+		return
+	}
+	var b strings.Builder
+	b.WriteString(s.who(true) + " incomplete transaction (" + what + ") from <" + s.printable(s.msg.Sender) + ">")
+	if s.svc.Log.Has(eventlog.ReceivedRecipients) && len(s.msg.Recipients) > 0 {
+		b.WriteString(" for")
+		for _, r := range s.msg.Recipients {
+			b.WriteString(" " + s.printable(r.Address))
+		}
+	}
+	s.logMain(b.String())
+}
+
+// errorText is the text of a system error as Exim prints it: "Connection reset by peer".
+func errorText(err error) string {
+	var number syscall.Errno
+	if errors.As(err, &number) {
+		text := number.Error()
+		return strings.ToUpper(text[:1]) + text[1:]
+	}
+	return err.Error()
+}

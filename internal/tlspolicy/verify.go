@@ -1,0 +1,290 @@
+package tlspolicy
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"os"
+	"path/filepath"
+	"sort"
+	"time"
+
+	"exigo/internal/eventlog"
+)
+
+// Roots are the authorities that a peer's certificate may come from, and what they have revoked.
+type Roots struct {
+	// Pool is nil for the system's authorities alone.
+	Pool *x509.CertPool
+	// Certificates are those of the file itself; a peer's own certificate among them is good without an issuer.
+	Certificates []*x509.Certificate
+
+	announced   *x509.CertPool // sent to clients as acceptable; nil for directories and the system's
+	revocations []*x509.RevocationList
+}
+
+// roots loads tls_verify_certificates: "system", a file, or a directory. "" is nil: nothing can be verified.
+func (p *Policy) roots(text string) (*Roots, error) {
+	switch text {
+	case "":
+		return nil, nil
+	case "system", "system,cache":
+		if p.SystemRoots == "" {
+			pool, err := x509.SystemCertPool()
+			if err != nil {
+				return nil, failf("(tls_verify_certificates): %s", err)
+			}
+			return &Roots{Pool: pool}, nil
+		}
+		text = p.SystemRoots
+	}
+	info, err := os.Stat(text)
+	if err != nil {
+		return nil, failf("failed to stat %s for certificates: %s", text, statText(err))
+	}
+	files := []string{text}
+	if info.IsDir() {
+		if files, err = directory(text); err != nil {
+			return nil, failf("failed to read %s for certificates: %s", text, statText(err))
+		}
+	}
+	r := &Roots{Pool: x509.NewCertPool()}
+	for _, file := range files {
+		value, err := p.files.load(file, parseCertificates)
+		if err != nil {
+			if info.IsDir() {
+				continue
+			}
+			return nil, failf("(SSL_CTX_load_verify_locations): error:%s", opensslText(err))
+		}
+		for _, cert := range value.([]*x509.Certificate) {
+			r.Pool.AddCert(cert)
+			r.Certificates = append(r.Certificates, cert)
+		}
+	}
+	if !info.IsDir() {
+		r.announced = r.Pool
+	}
+	return r, nil
+}
+
+func statText(err error) string {
+	var path *os.PathError
+	if errors.As(err, &path) {
+		return path.Err.Error()
+	}
+	return err.Error()
+}
+
+// directory lists the files of a directory, in order.
+func directory(path string) ([]string, error) {
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return nil, err
+	}
+	var files []string
+	for _, e := range entries {
+		if !e.IsDir() {
+			files = append(files, filepath.Join(path, e.Name()))
+		}
+	}
+	sort.Strings(files)
+	return files, nil
+}
+
+// parseCertificates reads the certificates of a PEM file; those that crypto/x509 cannot read are left away.
+func parseCertificates(data []byte) (any, error) {
+	var out []*x509.Certificate
+	for _, raw := range pemBlocks(data, "CERTIFICATE") {
+		if cert, err := x509.ParseCertificate(raw); err == nil {
+			out = append(out, cert)
+		}
+	}
+	return out, nil
+}
+
+// revocations loads tls_crl, a file or a directory.
+func (p *Policy) revocations(h *Handshake, option string) error {
+	text, err := p.expand(h.scope, "tls_crl", option)
+	if err != nil || text == "" || h.Roots == nil {
+		return err
+	}
+	info, err := os.Stat(text)
+	if err != nil {
+		return failf("failed to stat %s for certificates revocation lists", text)
+	}
+	files := []string{text}
+	if info.IsDir() {
+		if files, err = directory(text); err != nil {
+			return failf("failed to read %s for certificates revocation lists", text)
+		}
+	}
+	for _, file := range files {
+		value, err := p.files.load(file, func(data []byte) (any, error) {
+			var lists []*x509.RevocationList
+			for _, raw := range pemBlocks(data, "X509 CRL") {
+				list, err := x509.ParseRevocationList(raw)
+				if err != nil {
+					return nil, err
+				}
+				lists = append(lists, list)
+			}
+			return lists, nil
+		})
+		if err != nil {
+			return failf("(X509_load_crl_file): %s", err)
+		}
+		h.Roots.revocations = append(h.Roots.revocations, value.([]*x509.RevocationList)...)
+	}
+	return nil
+}
+
+// verifyConnection verifies the peer's certificate as the options want; it is tls.Config's hook.
+func (h *Handshake) verifyConnection(state tls.ConnectionState) error {
+	if h.Verify != nil {
+		return h.Verify(h, state)
+	}
+	h.verified, h.reason = false, nil
+	if len(state.PeerCertificates) == 0 {
+		if h.Required && h.Server {
+			return errors.New("peer did not return a certificate")
+		}
+		return nil
+	}
+	if err := h.check(state.PeerCertificates); err != nil {
+		h.reason = err
+		h.logFailure(err, state.PeerCertificates[0])
+		if h.Required {
+			return err
+		}
+		return nil
+	}
+	h.verified = true
+	return nil
+}
+
+// VerifyChain verifies certificates of the peer against the roots and names of the handshake.
+func (h *Handshake) VerifyChain(chain []*x509.Certificate) error { return h.check(chain) }
+
+// check verifies a chain.
+func (h *Handshake) check(chain []*x509.Certificate) error {
+	if h.Roots == nil {
+		return errors.New("unable to get local issuer certificate")
+	}
+	leaf := chain[0]
+	now := h.policy.World.Clock.Now()
+	if err := h.checkIssuers(chain, now); err != nil {
+		return err
+	}
+	if len(h.Names) == 0 {
+		return nil
+	}
+	for _, name := range h.Names {
+		if leaf.VerifyHostname(name) == nil || commonNameMatches(leaf, name) {
+			return nil
+		}
+	}
+	return errNames
+}
+
+var errNames = errors.New("certificate name mismatch")
+
+// checkIssuers verifies dates, issuers and revocation.
+func (h *Handshake) checkIssuers(chain []*x509.Certificate, now time.Time) error {
+	leaf := chain[0]
+	intermediates := x509.NewCertPool()
+	for _, cert := range chain[1:] {
+		intermediates.AddCert(cert)
+	}
+	trusted := false
+	for _, cert := range h.Roots.Certificates {
+		if cert.Equal(leaf) {
+			trusted = true
+		}
+	}
+	if trusted {
+		if now.Before(leaf.NotBefore) || now.After(leaf.NotAfter) {
+			return errors.New("certificate has expired")
+		}
+		return h.revoked([]*x509.Certificate{leaf})
+	}
+	chains, err := leaf.Verify(x509.VerifyOptions{Roots: h.Roots.Pool, Intermediates: intermediates, CurrentTime: now,
+		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
+	if err != nil {
+		return verifyText(err, leaf)
+	}
+	return h.revoked(chains[0])
+}
+
+// revoked tests a chain against the revocation lists. There must be a list of each issuer when there are any lists.
+func (h *Handshake) revoked(chain []*x509.Certificate) error {
+	if len(h.Roots.revocations) == 0 {
+		return nil
+	}
+	for i, cert := range chain {
+		if i+1 >= len(chain) && len(chain) > 1 {
+			break
+		}
+		issuer := chain[min(i+1, len(chain)-1)]
+		found := false
+		for _, list := range h.Roots.revocations {
+			if string(list.RawIssuer) != string(issuer.RawSubject) || list.CheckSignatureFrom(issuer) != nil {
+				continue
+			}
+			found = true
+			for _, entry := range list.RevokedCertificateEntries {
+				if entry.SerialNumber.Cmp(cert.SerialNumber) == 0 {
+					return errors.New("certificate revoked")
+				}
+			}
+		}
+		if !found {
+			return errors.New("unable to get certificate CRL")
+		}
+	}
+	return nil
+}
+
+// verifyText words failures of verification as OpenSSL does.
+func verifyText(err error, leaf *x509.Certificate) error {
+	var unknown x509.UnknownAuthorityError
+	var invalid x509.CertificateInvalidError
+	switch {
+	case errors.As(err, &unknown):
+		if string(leaf.RawSubject) == string(leaf.RawIssuer) {
+			return errors.New("self-signed certificate")
+		}
+		return errors.New("unable to get local issuer certificate")
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return errors.New("certificate has expired")
+	}
+	return err
+}
+
+// commonNameMatches looks at the common name of certificates without alternative names, as Exim does.
+func commonNameMatches(leaf *x509.Certificate, name string) bool {
+	if len(leaf.DNSNames) > 0 || leaf.Subject.CommonName == "" {
+		return false
+	}
+	copyOf := *leaf
+	copyOf.DNSNames = []string{leaf.Subject.CommonName}
+	return (&x509.Certificate{DNSNames: copyOf.DNSNames, Extensions: leaf.Extensions, Subject: leaf.Subject}).VerifyHostname(name) == nil
+}
+
+// logFailure writes a line about a certificate that does not verify.
+func (h *Handshake) logFailure(err error, leaf *x509.Certificate) {
+	if h.policy.Log == nil {
+		return
+	}
+	who := ""
+	if h.Server && h.scope.Session != nil && h.scope.Session.Host.IsValid() {
+		who = "[" + eventlog.Address(h.scope.Session.Host) + "] "
+	} else if h.scope.Host != nil && h.scope.Host.Address.IsValid() {
+		who = "[" + eventlog.Address(h.scope.Host.Address) + "] "
+	}
+	if errors.Is(err, errNames) {
+		h.policy.Log(who + "SSL verify error: certificate name mismatch: DN=\"" + SlashName(leaf.RawSubject) + "\" H=\"" + h.Names[0] + "\"")
+		return
+	}
+	h.policy.Log(who + "SSL verify error: depth=0 error=" + err.Error() + " cert=" + SlashName(leaf.RawSubject))
+}
