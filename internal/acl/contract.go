@@ -9,9 +9,11 @@ package acl
 
 import (
 	"context"
+	"net/netip"
 	"time"
 
 	"exigo/internal/expand"
+	"exigo/internal/hints"
 	"exigo/internal/mail"
 )
 
@@ -40,6 +42,8 @@ const (
 	VRFY
 	Quit
 	NotQuit
+	// Expansion is ${acl{...}} and the acl condition of the expansion language.
+	Expansion
 	phaseCount
 )
 
@@ -49,7 +53,7 @@ var phaseWords = [phaseCount]struct{ word, option string }{
 	HELO:         {"EHLO or HELO", "acl_smtp_helo"},
 	StartTLS:     {"STARTTLS", "acl_smtp_starttls"},
 	Auth:         {"AUTH", "acl_smtp_auth"},
-	MailAuth:     {"MAIL", "acl_smtp_mailauth"},
+	MailAuth:     {"MAILAUTH", "acl_smtp_mailauth"},
 	Mail:         {"MAIL", "acl_smtp_mail"},
 	Rcpt:         {"RCPT", "acl_smtp_rcpt"},
 	Predata:      {"PREDATA", "acl_smtp_predata"},
@@ -64,7 +68,8 @@ var phaseWords = [phaseCount]struct{ word, option string }{
 	EXPN:         {"EXPN", "acl_smtp_expn"},
 	VRFY:         {"VRFY", "acl_smtp_vrfy"},
 	Quit:         {"QUIT", "acl_smtp_quit"},
-	NotQuit:      {"not-QUIT", "acl_smtp_notquit"},
+	NotQuit:      {"NOTQUIT", "acl_smtp_notquit"},
+	Expansion:    {"expansion", ""},
 }
 
 // String returns the word of Exim's messages: "RCPT", "connection", "non-SMTP" ...
@@ -117,7 +122,6 @@ type Outcome struct {
 	// SenderFailure is set when the rejection comes from a failed verification of a sender, whose details the
 	// client is told in lines before the last one (spec 44.50). nil otherwise, and with no_details.
 	SenderFailure *Verified
-	// Temporary says of a Defer or Error verdict how it came about: "temporarily rejected" in any case.
 }
 
 // LogTargets is a set of logs.
@@ -176,9 +180,28 @@ type Verified struct {
 	NoDetails bool
 }
 
+// Match is what a list said.
+type Match struct {
+	Matched bool
+	// Data is what the matching item yielded: $domain_data, $local_part_data, $host_data.
+	Data mail.Value
+}
+
+// Lists are the functions of package list. An error is temporary (expand.IsTemporary) or a mistake; a forced failure in a list is no
+// error: nothing matches.
+type Lists struct {
+	Domain    func(s *expand.Scope, list, domain string) (Match, error)
+	LocalPart func(s *expand.Scope, list, localPart string, caseful bool) (Match, error)
+	Address   func(s *expand.Scope, list, address string) (Match, error)
+	Host      func(s *expand.Scope, list, name string, address netip.Addr) (Match, error)
+	String    func(s *expand.Scope, list, subject string) (Match, error)
+}
+
 // Services are the functions through which ACLs reach the rest of the program. The top fills them; a condition that
 // needs a nil one fails with an error that names it.
 type Services struct {
+	// Lists is always filled.
+	Lists Lists
 	// VerifyAddress routes (and calls out for) an address.
 	VerifyAddress func(ctx context.Context, s *expand.Scope, address string, o VerifyOptions) Verified
 	// VerifyHELO verifies the HELO name, once a session; it sets Session.HELOVerified.
@@ -189,13 +212,16 @@ type Services struct {
 	Log func(s *expand.Scope, targets LogTargets, line string)
 	// HostAndIdent is the "H=... U=..." text for lines about the session, as log_selector wants it.
 	HostAndIdent func(s *expand.Scope) string
+	// LogsSkipped tells whether the log selector acl_warn_skipped is set; nil: it is.
+	LogsSkipped func(s *expand.Scope) bool
 	// Delay waits, after flushing the client's output where there is one. With -bh it does not wait.
 	Delay func(ctx context.Context, s *expand.Scope, d time.Duration) error
 	// Flush sends pending output to the client before a callout.
 	Flush func(s *expand.Scope)
-	// Update changes a record of a hints table ("ratelimit", "seen") in one step: change is given the old record (nil when there is
-	// none) and its time, and returns the new one, or write false to leave it.
-	Update func(ctx context.Context, table, key string, change func(old []byte, when time.Time) (record []byte, at time.Time, write bool)) error
+	// Hints is the hints database for the ratelimit and seen conditions. nil: there are no records, and none are kept.
+	Hints *hints.DB
+	// Debug obeys control = debug with its options; nil: the control does nothing.
+	Debug func(s *expand.Scope, options []string)
 	// SetDSCP sets the DSCP value (0-63) of the client's connection.
 	SetDSCP func(s *expand.Scope, value int) error
 	// ReadFile reads an ACL file.
