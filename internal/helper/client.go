@@ -60,23 +60,27 @@ func (c *Client) Close() error {
 	return c.link.conn.Close()
 }
 
-// Execute has the job done and returns one outcome for each recipient. An error means that the helper is gone or ctx
+// Result is the end of a job: one outcome for each recipient, or the name of the transport that is to do it instead.
+type Result struct {
+	Outcomes            []mail.Outcome
+	SwitchTo, SwitchWhy string
+}
+
+// Execute has the job done. An error means that the helper is gone or ctx
 // ended, and that nothing is known of the delivery.
-func (c *Client) Execute(ctx context.Context, job *Job, header []byte, body *os.File, calls Calls) ([]mail.Outcome, error) {
+func (c *Client) Execute(ctx context.Context, job *Job, header []byte, body *os.File, calls Calls) (Result, error) {
 	if c.local != nil {
-		e := execution(job, header, body, c.world)
-		e.Ask, e.Log, e.PanicLog = calls.Answer, calls.Log, calls.Panic
-		return run(ctx, c.local, e, job.Driver), nil
+		return c.here(ctx, job, header, body, calls), nil
 	}
 	stop := c.cancelWith(ctx)
 	defer stop()
 	if err := c.link.send(kindExecute, job, header, body); err != nil {
-		return nil, c.fail(ctx, err)
+		return Result{}, c.fail(ctx, err)
 	}
 	for {
 		var q question
 		var line logLine
-		var done []outcome
+		var done result
 		k, _, file, err := c.link.receive(func(k kind) any {
 			switch k {
 			case kindAsk:
@@ -92,7 +96,7 @@ func (c *Client) Execute(ctx context.Context, job *Job, header []byte, body *os.
 			file.Close()
 		}
 		if err != nil {
-			return nil, c.fail(ctx, err)
+			return Result{}, c.fail(ctx, err)
 		}
 		switch k {
 		case kindAsk:
@@ -100,15 +104,29 @@ func (c *Client) Execute(ctx context.Context, job *Job, header []byte, body *os.
 		case kindLog:
 			logFrom(line, calls)
 		case kindOutcomes:
-			if len(done) != len(job.Recipients) {
-				return nil, c.fail(ctx, fmt.Errorf("helper: %d outcomes for %d addresses", len(done), len(job.Recipients)))
+			if len(done.Outcomes) != len(job.Recipients) && done.SwitchTo == "" {
+				return Result{}, c.fail(ctx, fmt.Errorf("helper: %d outcomes for %d addresses", len(done.Outcomes), len(job.Recipients)))
 			}
-			return fromWire(done), nil
+			return Result{fromWire(done.Outcomes), done.SwitchTo, done.SwitchWhy}, nil
 		}
 		if err != nil {
-			return nil, c.fail(ctx, err)
+			return Result{}, c.fail(ctx, err)
 		}
 	}
+}
+
+// here does the job in this process.
+func (c *Client) here(ctx context.Context, job *Job, header []byte, body *os.File, calls Calls) Result {
+	e := execution(job, header, body, c.world)
+	e.Ask = func(q string, a map[string]string) (string, error) {
+		if calls.Answer == nil {
+			return "", errors.New("nothing can be asked")
+		}
+		return calls.Answer(q, a)
+	}
+	e.Log = func(line string) { logFrom(logLine{Text: line}, calls) }
+	e.PanicLog = func(line string) { logFrom(logLine{Text: line, Panic: true}, calls) }
+	return Result{run(ctx, c.local, e, job.Driver), e.SwitchTo, e.SwitchWhy}
 }
 
 func (c *Client) answer(q question, calls Calls) error {
@@ -189,42 +207,68 @@ func (c *Client) file(ctx context.Context, k kind, r fileRequest) ([]byte, FileI
 	return data, reply.Stat, reply.err(r.Path)
 }
 
-// Deliver runs a local transport for run's addresses through the client, and leaves the outcomes in them.
+// maxSwitches bounds how often a transport may hand over to another one.
+const maxSwitches = 4
+
+// Deliver runs a local transport for run's addresses through the client, and leaves the outcomes in them. When the
+// transport hands over to another one (file_format), that one is run, and is run.Transport afterwards.
 func (c *Client) Deliver(ctx context.Context, r *transport.Run) error {
+	for range maxSwitches {
+		done, err := c.deliver(ctx, r)
+		if err != nil {
+			return err
+		}
+		if done.SwitchTo == "" {
+			for i, a := range r.Addresses {
+				keys := a.Outcome.RetryKeys
+				a.Outcome = done.Outcomes[i]
+				a.Outcome.RetryKeys = keys
+			}
+			return nil
+		}
+		var next *transport.Transport
+		if r.Services.Find != nil {
+			next = r.Services.Find(done.SwitchTo)
+		}
+		if next == nil || next.Driver.Local == nil {
+			return transport.Defer(mail.ErrnoBadTransport, "%s transport (for %s format) not found", done.SwitchTo, done.SwitchWhy)
+		}
+		r.Switch(next)
+	}
+	return transport.Panic(mail.ErrnoBadTransport, "%s transport: transports hand over to one another in a circle", r.Transport.Name)
+}
+
+func (c *Client) deliver(ctx context.Context, r *transport.Run) (Result, error) {
 	local := r.Transport.Driver.Local
 	if local == nil {
-		return errors.New("helper: " + r.Transport.Driver.Name + " is no local transport")
+		return Result{}, errors.New("helper: " + r.Transport.Driver.Name + " is no local transport")
 	}
 	prepared, err := local.Prepare(r)
 	if err != nil {
-		return err
+		return Result{}, err
 	}
 	text, err := json.Marshal(prepared)
 	if err != nil {
-		return err
+		return Result{}, err
 	}
 	header, filter, err := r.Compose()
 	if err != nil {
-		return err
+		return Result{}, err
 	}
+	g := r.Transport.Generic
 	job := &Job{
 		Driver: r.Transport.Driver.Name, Transport: r.Transport.Name, Job: text, MessageID: r.Message.ID, Sender: r.ReturnPath,
 		Recipients: r.Recipients(), Home: r.Home, Current: r.Current, Identity: r.Identity,
 		Offset: r.Body.Offset, Size: r.Body.Size, Lines: r.Body.Lines, LongestLine: r.Body.LongestLine,
-		HeadersOnly: r.Transport.Generic.HeadersOnly, BodyOnly: r.Transport.Generic.BodyOnly, Filter: filter,
+		HeadersOnly: g.HeadersOnly, BodyOnly: g.BodyOnly, Filter: filter,
 	}
 	calls := Calls{Log: r.Services.Log, Panic: r.Services.Panic}
 	if local.Answer != nil {
 		calls.Answer = func(q string, a map[string]string) (string, error) { return local.Answer(r, q, a) }
 	}
-	outcomes, err := c.Execute(ctx, job, header, r.Body.File, calls)
+	done, err := c.Execute(ctx, job, header, r.Body.File, calls)
 	if err != nil {
-		return transport.Defer(mail.ErrnoUnknown, "%s transport process ended unexpectedly: %v", r.Transport.Driver.Name, err)
+		return done, transport.Defer(mail.ErrnoUnknown, "%s transport process ended unexpectedly: %v", r.Transport.Driver.Name, err)
 	}
-	for i, a := range r.Addresses {
-		keys := a.Outcome.RetryKeys
-		a.Outcome = outcomes[i]
-		a.Outcome.RetryKeys = keys
-	}
-	return nil
+	return done, nil
 }

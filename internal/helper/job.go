@@ -38,6 +38,12 @@ type outcome struct {
 	DeliveryTime time.Duration `json:",omitempty"`
 }
 
+// result is the end of a job: outcomes, or the name of the transport that is to do it.
+type result struct {
+	Outcomes            []outcome
+	SwitchTo, SwitchWhy string `json:",omitempty"`
+}
+
 func toWire(all []mail.Outcome) []outcome {
 	out := make([]outcome, len(all))
 	for i, o := range all {

@@ -73,8 +73,8 @@ func Serve(conn *net.UnixConn, drivers []*transport.Driver, world *outside.World
 		}
 		switch k {
 		case kindExecute:
-			outcomes := execute(context.Background(), l, drivers, world, &job, header, body)
-			err = l.send(kindOutcomes, toWire(outcomes), nil, nil)
+			e, outcomes := execute(context.Background(), l, drivers, world, &job, header, body)
+			err = l.send(kindOutcomes, result{toWire(outcomes), e.SwitchTo, e.SwitchWhy}, nil, nil)
 		case kindRead:
 			data, reply := readFile(file)
 			err = l.send(kindFile, reply, data, nil)
@@ -91,12 +91,12 @@ func Serve(conn *net.UnixConn, drivers []*transport.Driver, world *outside.World
 }
 
 // execute runs a driver; a panic in it defers the addresses.
-func execute(ctx context.Context, l *link, drivers []*transport.Driver, world *outside.World, job *Job, header []byte, body *os.File) (out []mail.Outcome) {
+func execute(ctx context.Context, l *link, drivers []*transport.Driver, world *outside.World, job *Job, header []byte, body *os.File) (*transport.Execution, []mail.Outcome) {
 	e := execution(job, header, body, world)
 	e.Ask = l.ask
 	e.Log = func(line string) { l.send(kindLog, logLine{Text: line}, nil, nil) }
 	e.PanicLog = func(line string) { l.send(kindLog, logLine{Text: line, Panic: true}, nil, nil) }
-	return run(ctx, drivers, e, job.Driver)
+	return e, run(ctx, drivers, e, job.Driver)
 }
 
 func execution(job *Job, header []byte, body *os.File, world *outside.World) *transport.Execution {
@@ -118,7 +118,7 @@ func run(ctx context.Context, drivers []*transport.Driver, e *transport.Executio
 	for _, d := range drivers {
 		if d.Name == name && d.Local != nil {
 			out = d.Local.Execute(ctx, e)
-			if len(out) != len(e.Recipients) {
+			if len(out) != len(e.Recipients) && e.SwitchTo == "" {
 				panic(fmt.Sprintf("%d outcomes for %d addresses", len(out), len(e.Recipients)))
 			}
 			return out

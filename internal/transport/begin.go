@@ -96,6 +96,15 @@ func (r *Run) Begin() error {
 	return r.identify()
 }
 
+// Switch makes another transport do the run; user and directories stay those of the first.
+func (r *Run) Switch(t *Transport) {
+	r.Transport, r.header = t, nil
+	for _, a := range r.Addresses {
+		a.Transport = t.Name
+	}
+	r.setExtra("transport_name", mail.Clean(t.Name))
+}
+
 // setScope makes the scope's address: a copy of the first, without what the others do not share (spec 23.4).
 func (r *Run) setScope() {
 	first := *r.Addresses[0]

@@ -104,7 +104,8 @@ type Identity struct {
 // Submission is a message that the program sends of its own accord.
 type Submission struct {
 	// Sender is the envelope sender; it is always "" for automatic replies.
-	Sender     string
+	Sender string
+	// Recipients are the envelope's; none means that they are taken from To:, Cc: and Bcc: (as with -t).
 	Recipients []string
 	// Header is the header block, complete with final newline of its last line, LF line ends. Text follows after an empty line.
 	Header, Text string
@@ -123,6 +124,8 @@ type Services struct {
 	Log, Panic func(line string)
 	// Submit receives a message from ourselves and returns its id.
 	Submit func(ctx context.Context, s Submission) (id string, err error)
+	// Find returns the transport of the name, nil when there is none.
+	Find func(name string) *Transport
 	// Rewrite applies rewriting rules (the text of headers_rewrite) to a header; it returns it unchanged when no rule fits.
 	Rewrite func(s *expand.Scope, rules string, h mail.Header) (mail.Header, error)
 	// Event raises an event (option event_action) and returns what the expansion gave.
@@ -148,6 +151,8 @@ type Execution struct {
 	World    *outside.World
 	// Ask puts a question to the driver's Answer in the engine.
 	Ask func(question string, arguments map[string]string) (string, error)
+	// SwitchTo, set by Execute, asks that the named transport do the delivery instead (file_format); SwitchWhy is the format found.
+	SwitchTo, SwitchWhy string
 	// PanicLog takes a line for main and panic log, Log for the main log; both are handed to the engine.
 	PanicLog, Log func(line string)
 }
