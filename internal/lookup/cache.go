@@ -63,8 +63,8 @@ func driverOptions(options []string) (own []string, noRead, noWrite, retKey bool
 		switch {
 		case o == "cache=no_rd":
 			noRead = true
-		case o == "cache=no_wr":
-			noWrite = true
+		case o == "cache=no":
+			noRead, noWrite = true, true
 		case strings.HasPrefix(o, "cache="):
 		case o == "ret=key":
 			retKey = true

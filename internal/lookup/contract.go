@@ -8,6 +8,9 @@ package lookup
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
+	"syscall"
 	"time"
 
 	"exigo/internal/mail"
@@ -33,6 +36,24 @@ const (
 // ErrDefer marks a temporary failure: the caller defers. Wrap it with %w and give the reason first.
 var ErrDefer = errors.New("lookup deferred")
 
+// Defer makes an error that wraps ErrDefer and whose text is Exim's.
+func Defer(text string) error { return fmt.Errorf("%s: %w", text, ErrDefer) }
+
+// OpenError is the error of a file that cannot be opened: "failed to open FILE for PURPOSE: No such file or directory".
+func OpenError(file, purpose string, err error) error {
+	return fmt.Errorf("failed to open %s for %s: %s", file, purpose, SystemText(err))
+}
+
+// SystemText is the system's text of an error, as strerror(3) words it, without operation and path.
+func SystemText(err error) string {
+	var e syscall.Errno
+	if errors.As(err, &e) {
+		text := e.Error()
+		return strings.ToUpper(text[:1]) + text[1:]
+	}
+	return err.Error()
+}
+
 // Request is one search.
 type Request struct {
 	World *outside.World
@@ -48,6 +69,9 @@ type Request struct {
 	Settings func(t any) any
 	// Message is the message at hand, or nil.
 	Message *mail.Message
+	// Scope is the *expand.Scope of the search, for types that expand or match what they find in their file (wildlsearch);
+	// nil where there is none.
+	Scope any
 }
 
 // Result of a search that found something.

@@ -1,0 +1,211 @@
+// Package linefile reads the text files of the linear lookup types (spec 9.3, lsearch): keys and data, a key a line, with comments,
+// continuation lines and quoted keys. Files are kept in memory while they do not change, with an index where they are big.
+//
+// Trust: the files belong to the administrator; their contents may be anybody's and are only ever compared and returned.
+package linefile
+
+import (
+	"errors"
+	"io"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"exigo/internal/lookup"
+)
+
+// Entry is one key with its data.
+type Entry struct {
+	// Key is the key without quotes.
+	Key string
+	// rest is what follows the key, to the end of the entry.
+	rest string
+}
+
+// Data is the data: without the colon after the key and white space around.
+func (e Entry) Data() string {
+	data := strings.TrimLeft(e.rest, spaces)
+	data = strings.TrimPrefix(data, ":")
+	return strings.Trim(joinLines(data), spaces)
+}
+
+// Full is the whole entry as it stands, but for quotes round the key and line breaks.
+func (e Entry) Full() string {
+	return e.Key + strings.TrimRight(joinLines(e.rest), spaces)
+}
+
+const spaces = " \t\r\v\f\n"
+
+// joinLines puts continuation lines together: one space at each junction, comments and empty lines dropped.
+func joinLines(text string) string {
+	first, more, ok := strings.Cut(text, "\n")
+	if !ok {
+		return text
+	}
+	var b strings.Builder
+	b.WriteString(strings.TrimRight(first, spaces))
+	for more != "" {
+		var line string
+		line, more, _ = strings.Cut(more, "\n")
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		if line = strings.Trim(line, spaces); line != "" {
+			b.WriteByte(' ')
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}
+
+// File is the content of a file at one time. It may be used by several goroutines at once.
+type File struct {
+	text  string
+	index *index // nil for small files
+}
+
+// Find returns the first entry whose key is key, without regard to the case of ASCII letters.
+func (f *File) Find(key string) (Entry, bool) {
+	if f.index != nil {
+		return f.index.find(f.text, key)
+	}
+	var found Entry
+	ok := false
+	f.Each(func(e Entry) bool {
+		if equalASCII(e.Key, key) {
+			found, ok = e, true
+		}
+		return !ok
+	})
+	return found, ok
+}
+
+// equalASCII compares without regard to the case of ASCII letters.
+func equalASCII(a, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := 0; i < len(a); i++ {
+		if lower(a[i]) != lower(b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func lower(c byte) byte {
+	if c >= 'A' && c <= 'Z' {
+		return c + 'a' - 'A'
+	}
+	return c
+}
+
+// Each calls f for every entry in order until it returns false.
+func (f *File) Each(visit func(Entry) bool) {
+	for at := 0; at < len(f.text); {
+		start, end := nextEntry(f.text, at)
+		if start == end {
+			return
+		}
+		if !visit(parse(f.text[start:end])) {
+			return
+		}
+		at = end
+	}
+}
+
+// nextEntry finds the next entry at or after offset at: from its key to the end of its last continuation line. start equals
+// end when there is none.
+func nextEntry(text string, at int) (start, end int) {
+	for at < len(text) {
+		next := lineEnd(text, at)
+		if c := text[at]; c != '#' && strings.IndexByte(spaces, c) < 0 {
+			break
+		}
+		at = next
+	}
+	if at >= len(text) {
+		return at, at
+	}
+	start, end = at, lineEnd(text, at)
+	for at = end; at < len(text); {
+		next := lineEnd(text, at)
+		c := text[at]
+		if c != '#' && strings.IndexByte(spaces, c) < 0 {
+			break
+		}
+		if c != '#' && strings.TrimLeft(text[at:next], spaces) != "" {
+			end = next
+		}
+		at = next
+	}
+	return start, end
+}
+
+func lineEnd(text string, at int) int {
+	if i := strings.IndexByte(text[at:], '\n'); i >= 0 {
+		return at + i + 1
+	}
+	return len(text)
+}
+
+// parse splits an entry into key and rest.
+func parse(entry string) Entry {
+	if entry[0] == '"' {
+		return parseQuoted(entry)
+	}
+	i := strings.IndexAny(entry, ":"+spaces)
+	if i < 0 {
+		return Entry{Key: entry}
+	}
+	return Entry{Key: entry[:i], rest: entry[i:]}
+}
+
+func parseQuoted(entry string) Entry {
+	line := entry
+	if i := strings.IndexByte(entry, '\n'); i >= 0 {
+		line = entry[:i]
+	}
+	key, used := dequote(line[1:])
+	return Entry{Key: key, rest: entry[1+used:]}
+}
+
+// racy is how young a file may be when it is read for its time stamp to be trusted: one that was changed just before may change
+// again without another time stamp.
+const racy = 2 * time.Second
+
+// open reads a file. Errors are those of package lookup, worded as Exim's lsearch words them.
+func open(path string, now time.Time) (*os.File, stamp, error) {
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, stamp{}, lookup.OpenError(path, "linear search", err)
+	}
+	info, err := file.Stat()
+	if err != nil {
+		file.Close()
+		return nil, stamp{}, lookup.OpenError(path, "linear search", err)
+	}
+	if !info.Mode().IsRegular() {
+		file.Close()
+		return nil, stamp{}, errors.New(path + " is not a regular file (lsearch lookup)")
+	}
+	return file, stampOf(info, now), nil
+}
+
+// read takes the whole content of a file.
+func read(file *os.File, size int64) (*File, error) {
+	var b strings.Builder
+	b.Grow(int(size) + 1)
+	if _, err := io.Copy(&b, io.LimitReader(file, maxFile+1)); err != nil {
+		return nil, lookup.Defer(file.Name() + ": " + lookup.SystemText(err))
+	}
+	if b.Len() > maxFile {
+		return nil, errors.New(file.Name() + " is too large for a linear search")
+	}
+	f := &File{text: b.String()}
+	if len(f.text) > indexFrom {
+		f.index = makeIndex(f.text)
+	}
+	return f, nil
+}
