@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"io"
+	"strings"
 )
 
 // Source is what a section is read from: *bufio.Reader has the method. Lines end with LF.
@@ -11,6 +12,8 @@ type Source interface {
 	// ReadSlice returns bytes up to and with the delimiter; with bufio.ErrBufferFull the start of a longer line; with io.EOF
 	// the last, unfinished line. The bytes are valid until the next call.
 	ReadSlice(delim byte) ([]byte, error)
+	// Peek returns the next n bytes without reading them; only 1 is asked for.
+	Peek(n int) ([]byte, error)
 }
 
 // Limits bound a header section. Zero means no limit.
@@ -62,46 +65,48 @@ func Read(source Source, limits Limits) (Result, error) {
 		}
 		r.result.EOF = err == io.EOF
 		if len(line) == 0 {
-			return r.result, r.flush()
+			r.flush()
+			return r.result, nil
 		}
 		if done, err := r.take(line); done || err != nil {
 			return r.result, err
 		}
 		if r.result.EOF {
-			return r.result, r.flush()
+			r.flush()
+			return r.result, nil
 		}
 	}
 }
 
-// take adds one line to the section and reports whether the section is over.
+// take adds one line to the section and reports whether the section is over. A field is complete when the next line does not begin
+// with white space; that is looked at in the source, where it may still bear the dot of SMTP.
 func (r *reading) take(line []byte) (bool, error) {
 	if len(line) == 1 && line[0] == '\n' || len(line) == 2 && line[0] == '\r' && line[1] == '\n' {
 		r.result.Blank = true
-		return true, r.flush()
+		return true, nil
 	}
-	continues := line[0] == ' ' || line[0] == '\t'
-	if continues && len(r.field) > 0 {
-		return false, r.add(line)
-	}
-	if err := r.flush(); err != nil {
-		return true, err
-	}
-	if len(r.result.Rest) > 0 {
+	if len(r.field) == 0 && !mayStart(line) {
 		r.result.Rest = append(r.result.Rest, line...)
 		return true, nil
 	}
-	if continues || !mayStart(line) {
-		r.result.Rest = append(r.result.Rest, line...)
-		return true, nil
+	if err := r.add(line); err != nil || r.result.EOF {
+		return false, err
 	}
-	return false, r.add(line)
+	if next, _ := r.source.Peek(1); len(next) == 1 && (next[0] == ' ' || next[0] == '\t') {
+		return false, nil
+	}
+	r.flush()
+	return len(r.result.Rest) > 0, nil
 }
 
 // mayStart reports whether a line can be the first of a field; the colon may still follow on a continuation line.
 func mayStart(line []byte) bool {
 	i := 0
-	for i < len(line) && (line[i] > ' ' || line[i] == 0) && line[i] != 0x7f && line[i] != ':' {
+	for i < len(line) && line[i] > ' ' && line[i] != 0x7f && line[i] != ':' {
 		i++
+	}
+	if i == 0 {
+		return line[0] == ':'
 	}
 	for i < len(line) && (line[i] == ' ' || line[i] >= '\t' && line[i] <= '\r') {
 		i++
@@ -118,36 +123,29 @@ func (r *reading) add(line []byte) error {
 	if r.limits.Line > 0 && len(r.field)+len(line) > r.limits.Line+1 {
 		return ErrLineTooLong
 	}
-	for _, c := range line {
-		if c == 0 {
-			c = '?'
-		}
-		r.field = append(r.field, c)
-	}
+	r.field = append(r.field, line...)
 	return nil
 }
 
 // flush ends the field being collected. One that turned out to have no colon is the start of the body.
-func (r *reading) flush() error {
+func (r *reading) flush() {
 	if len(r.field) == 0 {
-		return nil
-	}
-	if r.field[len(r.field)-1] != '\n' {
-		r.field = append(r.field, '\n')
+		return
 	}
 	text := string(r.field)
 	r.field = r.field[:0]
 	if _, ok := HasName(text); !ok {
 		r.result.Rest = []byte(text)
 		r.result.Size -= len(text)
-		if r.result.Blank {
-			r.result.Rest = append(r.result.Rest, '\n')
-			r.result.Blank = false
-		}
-		return nil
+		return
+	}
+	if strings.IndexByte(text, 0) >= 0 {
+		text = strings.ReplaceAll(text, "\x00", "?")
+	}
+	if text[len(text)-1] != '\n' {
+		text += "\n"
 	}
 	r.result.Fields = append(r.result.Fields, NewField(trimBlankLines(text)))
-	return nil
 }
 
 // trimBlankLines removes lines of nothing but white space from the end of a field.

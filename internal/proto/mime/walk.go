@@ -208,6 +208,14 @@ func (w *Walker) ReadSlice(byte) ([]byte, error) {
 	return line, err
 }
 
+// Peek looks ahead in the current part, for header.Read.
+func (w *Walker) Peek(n int) ([]byte, error) {
+	if w.boundary || w.atEnd != nil {
+		return nil, io.EOF
+	}
+	return w.r.Peek(n)
+}
+
 // isBoundary reports whether a line is a boundary of an open multipart, and closes those it ends.
 func (w *Walker) isBoundary(line []byte) bool {
 	line = bytes.TrimRight(line[2:], " \t\r\n")

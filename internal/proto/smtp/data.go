@@ -11,9 +11,9 @@ type LineEnds int
 
 // Policies for line ends. In all of them CRLF becomes LF.
 const (
-	// LineEndsRepair takes CRLF alone as line end and makes bare characters harmless: a bare CR becomes a newline, in the
-	// header section one followed by a space, so that the header goes on; a bare LF becomes a space, in the header section a
-	// newline and a space. Only CRLF "." CRLF ends the message.
+	// LineEndsRepair takes CRLF alone as line end and makes bare characters harmless: in the header section both become a
+	// newline and a space, so that the field goes on; in the body a bare CR becomes a newline, a bare LF a space. Only CRLF "."
+	// CRLF ends the message.
 	LineEndsRepair LineEnds = iota
 	// LineEndsFirst is LineEndsRepair if the first line ends with CRLF. If it ends with LF alone, LF and CRLF are line ends,
 	// also around the dot that ends the message.
@@ -48,7 +48,8 @@ type DataReader struct {
 	body    bool
 	lfMode  bool // LF alone ends lines
 	decided bool // the first line has been seen
-	midLine bool // the last piece did not end a line
+	midLine bool // the last piece did not end a line of the client
+	carry   bool // a space is to be given before the next piece
 	lineLen int
 	heldCR  bool // the last piece ended with a CR that is not yet passed on
 	err     error
@@ -67,7 +68,7 @@ func (d *DataReader) EndHeader() { d.body = true }
 // Read gives converted data; io.EOF at the end of the message, io.ErrUnexpectedEOF when the source ended before it.
 func (d *DataReader) Read(p []byte) (int, error) {
 	for len(d.pending) == 0 {
-		piece, err := d.piece()
+		piece, _, err := d.piece()
 		if len(piece) > 0 {
 			d.pending = piece
 			break
@@ -81,31 +82,36 @@ func (d *DataReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// ReadSlice gives the data up to the next line end of the client: it may hold newlines in the middle where a bare character was
-// converted. With bufio.ErrBufferFull the line goes on. Only '\n' is supported as delimiter.
+// ReadSlice gives the data up to and with the next line end; with bufio.ErrBufferFull the line goes on. A line of a header section
+// may hold newlines in the middle, where bare CRs were. Only '\n' is supported as delimiter. It must not be mixed with Read within
+// a line.
 func (d *DataReader) ReadSlice(byte) ([]byte, error) {
-	if len(d.pending) > 0 {
-		p := d.pending
+	if p := d.pending; len(p) > 0 {
 		d.pending = nil
-		return p, d.fullness(p)
+		return p, bufio.ErrBufferFull
 	}
 	for {
-		p, err := d.piece()
-		if len(p) > 0 || err != nil {
-			if err == nil {
-				err = d.fullness(p)
-			}
+		p, whole, err := d.piece()
+		if err == nil && !whole {
+			err = bufio.ErrBufferFull
+		}
+		if len(p) > 0 || err != nil && err != bufio.ErrBufferFull {
 			return p, err
 		}
 	}
 }
 
-// fullness is the error that goes with a piece: none when it ends a line.
-func (d *DataReader) fullness(p []byte) error {
-	if p[len(p)-1] == '\n' && !d.midLine {
-		return nil
+// Peek returns the next byte of the source as it is, dots included; n must be 1.
+func (d *DataReader) Peek(n int) ([]byte, error) {
+	switch {
+	case len(d.pending) > 0:
+		return d.pending[:1], nil
+	case d.carry:
+		return []byte{' '}, nil
+	case d.err != nil:
+		return nil, d.err
 	}
-	return bufio.ErrBufferFull
+	return d.source.Peek(n)
 }
 
 // WriteTo copies the rest of the message to w.
@@ -145,25 +151,28 @@ func (d *DataReader) Drain(limit int64) (bool, error) {
 	return false, nil
 }
 
-// piece reads the next piece of the source, at most one line, and converts it. The result may be empty.
-func (d *DataReader) piece() ([]byte, error) {
+// piece reads the next piece of the source, at most one line, and converts it. The result may be empty; whole says that it ends a
+// line.
+func (d *DataReader) piece() (p []byte, whole bool, err error) {
 	if d.err != nil {
-		return nil, d.err
+		return nil, false, d.err
 	}
 	in, err := d.source.ReadSlice('\n')
 	d.Octets += int64(len(in))
 	if err != nil && err != bufio.ErrBufferFull {
-		return d.finish(in, err)
+		p, err = d.finish(in, err)
+		return p, false, err
 	}
 	startsLine := !d.midLine
 	if startsLine && d.options.Dots && len(in) > 0 && in[0] == '.' {
 		if d.isEnd(in) {
 			d.err = io.EOF
-			return nil, io.EOF
+			return nil, false, io.EOF
 		}
 		in = in[1:]
 	}
-	return d.convert(in), nil
+	p, whole = d.convert(in)
+	return p, whole, nil
 }
 
 // isEnd reports whether a line is the one that ends the message.
@@ -171,7 +180,8 @@ func (d *DataReader) isEnd(line []byte) bool {
 	if len(line) == 3 && line[1] == '\r' && line[2] == '\n' {
 		return true
 	}
-	return d.lfMode && len(line) == 2 && line[1] == '\n'
+	lfMode := d.lfMode || !d.decided && d.options.LineEnds == LineEndsFirst
+	return lfMode && len(line) == 2 && line[1] == '\n'
 }
 
 // finish handles the end of the source.
@@ -183,7 +193,7 @@ func (d *DataReader) finish(in []byte, err error) ([]byte, error) {
 	if len(in) == 0 && !d.heldCR {
 		return nil, d.err
 	}
-	out := d.convert(in)
+	out, _ := d.convert(in)
 	if d.heldCR {
 		d.heldCR = false
 		out = d.bareCR(out)
@@ -191,42 +201,45 @@ func (d *DataReader) finish(in []byte, err error) ([]byte, error) {
 	return out, nil
 }
 
-// convert turns a piece of the source into what it stands for. A piece is at most one line; its only LF is at its end.
-func (d *DataReader) convert(in []byte) []byte {
+// convert turns a piece of the source into what it stands for, and reports whether it ends a line. A piece is at most one line; its
+// only LF is at its end.
+func (d *DataReader) convert(in []byte) ([]byte, bool) {
 	n := len(in)
-	if !d.heldCR && n >= 2 && in[n-1] == '\n' && in[n-2] == '\r' && bytes.IndexByte(in[:n-2], '\r') < 0 {
+	if !d.heldCR && !d.carry && n >= 2 && in[n-1] == '\n' && in[n-2] == '\r' && bytes.IndexByte(in[:n-2], '\r') < 0 {
 		in[n-2] = '\n' // the usual line, in place: the source is past it
 		d.endLine(n - 2)
-		d.decided = true
-		return in[:n-1]
+		return in[:n-1], true
 	}
 	out := d.out[:0]
+	if d.carry {
+		d.carry = false
+		out = append(out, ' ')
+	}
+	whole := false
 	for _, c := range in {
-		switch {
-		case c == '\n' && d.heldCR:
+		if d.heldCR {
 			d.heldCR = false
-			d.decided = true
-			out = append(out, '\n')
-			d.endLine(len(out))
-			continue
-		case d.heldCR:
-			d.heldCR = false
+			if c == '\n' {
+				out = append(out, '\n')
+				d.endLine(len(out))
+				whole = true
+				break
+			}
 			out = d.bareCR(out)
 		}
+		d.midLine = true
 		switch c {
 		case '\r':
 			d.heldCR = true
-			d.midLine = true
 		case '\n':
-			out = d.bareLF(out)
+			out, whole = d.bareLF(out)
 		default:
 			out = append(out, c)
-			d.midLine = true
 		}
 	}
 	d.lineLength(len(out))
 	d.out = out
-	return out
+	return out, whole
 }
 
 // endLine notes that a line has ended after n more bytes.
@@ -234,6 +247,7 @@ func (d *DataReader) endLine(n int) {
 	d.lineLength(n)
 	d.lineLen = 0
 	d.midLine = false
+	d.decided = true
 }
 
 func (d *DataReader) lineLength(n int) {
@@ -254,25 +268,24 @@ func (d *DataReader) bareCR(out []byte) []byte {
 	return append(out, '\n', ' ')
 }
 
-// bareLF appends what an LF that stands alone becomes.
-func (d *DataReader) bareLF(out []byte) []byte {
+// bareLF appends what an LF that stands alone becomes, and reports whether that ends a line.
+func (d *DataReader) bareLF(out []byte) ([]byte, bool) {
 	d.BareLF++
 	if !d.decided {
 		d.decided = true
 		d.lfMode = d.options.LineEnds == LineEndsFirst
 	}
-	if d.lfMode {
-		d.endLine(len(out))
-		return append(out, '\n')
-	}
-	d.midLine = true
 	switch {
+	case d.lfMode:
+		d.endLine(len(out))
+		return append(out, '\n'), true
 	case d.options.LineEnds == LineEndsKeep:
-		return append(out, '\n')
+		return append(out, '\n'), true
 	case d.body:
-		return append(out, ' ')
+		return append(out, ' '), false
 	}
-	return append(out, '\n', ' ')
+	d.carry = true
+	return append(out, '\n'), true
 }
 
 // DotWriter writes the data of a message to a server: lines that begin with a dot get another one, and Close ends the data
