@@ -6,6 +6,8 @@
 package config
 
 import (
+	"reflect"
+
 	"exigo/internal/expand"
 	"exigo/internal/option"
 	"exigo/internal/outside"
@@ -252,4 +254,13 @@ func (c *Config) ACL(name string) (Block, bool) {
 func (c *Config) IsSet(name string) bool {
 	_, ok := c.set[name]
 	return ok
+}
+
+// SettingsFor finds the main-section settings of a type: t is a nil *S, the result the *S of S's table, or nil where the
+// catalog has no such table. Packages below this one are given it as a function.
+func (c *Config) SettingsFor(t any) any {
+	if p := reflect.TypeOf(t); p != nil && p.Kind() == reflect.Pointer {
+		return c.Main[p.Elem()]
+	}
+	return nil
 }

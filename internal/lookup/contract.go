@@ -83,6 +83,8 @@ type Result struct {
 	// NoCache asks that the result not be kept; Life, if positive, bounds how long it is.
 	NoCache bool
 	Life    time.Duration
+	// Authenticated is $lookup_dnssec_authenticated after a DNS lookup: "yes", "no" or "".
+	Authenticated string
 }
 
 // Driver is one lookup type.
