@@ -10,12 +10,11 @@ import (
 	"strings"
 
 	"exigo/internal/lookup"
-	"exigo/internal/lookup/linefile"
 )
 
 // Driver returns the lookup type.
 func Driver() *lookup.Driver {
-	files := linefile.NewCache()
+	files := lookup.NewLineFiles()
 	return &lookup.Driver{Name: "iplsearch", Kind: lookup.SingleKey, Doc: "Searches a text file for a network that holds the IP address.",
 		Find: func(_ context.Context, r *lookup.Request) (lookup.Result, bool, error) {
 			f, err := files.Open(r.File, r.World.Clock.Now())
@@ -26,14 +25,14 @@ func Driver() *lookup.Driver {
 		}}
 }
 
-func search(f *linefile.File, r *lookup.Request) (found lookup.Result, ok bool, err error) {
+func search(f *lookup.LineFile, r *lookup.Request) (found lookup.Result, ok bool, err error) {
 	address, err := netip.ParseAddr(r.Key)
 	if err != nil && r.Key != "*" {
 		return lookup.Result{}, false, lookup.Defer("\"" + r.Key + "\" is not a valid iplsearch key (an IP address, with optional CIDR mask, is wanted): " +
 			"in a host list, use net-iplsearch as the search type")
 	}
 	address = address.Unmap()
-	f.Each(func(e linefile.Entry) bool {
+	f.Each(func(e lookup.LineEntry) bool {
 		if ok = holds(e.Key, r.Key, address); ok {
 			found.Data = e.Data()
 			if slices.Contains(r.Options, "ret=full") {

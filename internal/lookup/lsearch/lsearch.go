@@ -12,13 +12,12 @@ import (
 
 	"exigo/internal/expand"
 	"exigo/internal/lookup"
-	"exigo/internal/lookup/linefile"
 	"exigo/internal/regex"
 )
 
 // Drivers returns the three lookup types. They share the files they keep in memory.
 func Drivers() []*lookup.Driver {
-	s := &searches{files: linefile.NewCache(), patterns: regex.NewCache(256)}
+	s := &searches{files: lookup.NewLineFiles(), patterns: regex.NewCache(256)}
 	return []*lookup.Driver{
 		{Name: "lsearch", Kind: lookup.SingleKey, Doc: "Searches a text file for a line that begins with the key.", Find: s.literal},
 		{Name: "wildlsearch", Kind: lookup.SingleKey, Doc: "Searches a text file whose keys are patterns, expanded before use.",
@@ -31,12 +30,12 @@ func Drivers() []*lookup.Driver {
 }
 
 type searches struct {
-	files    *linefile.Cache
+	files    *lookup.LineFiles
 	patterns *regex.Cache
 }
 
 // result is an entry's data, or the whole of it for ret=full.
-func result(r *lookup.Request, e linefile.Entry) lookup.Result {
+func result(r *lookup.Request, e lookup.LineEntry) lookup.Result {
 	if slices.Contains(r.Options, "ret=full") {
 		return lookup.Result{Data: e.Full()}
 	}
@@ -61,7 +60,7 @@ func (s *searches) wild(ctx context.Context, r *lookup.Request, expanded bool) (
 		return lookup.Result{}, false, err
 	}
 	scope, _ := r.Scope.(*expand.Scope)
-	f.Each(func(e linefile.Entry) bool {
+	f.Each(func(e lookup.LineEntry) bool {
 		if err = ctx.Err(); err != nil {
 			err = lookup.Defer(err.Error())
 			return false

@@ -1,8 +1,4 @@
-// Package linefile reads the text files of the linear lookup types (spec 9.3, lsearch): keys and data, a key a line, with comments,
-// continuation lines and quoted keys. Files are kept in memory while they do not change, with an index where they are big.
-//
-// Trust: the files belong to the administrator; their contents may be anybody's and are only ever compared and returned.
-package linefile
+package lookup
 
 import (
 	"errors"
@@ -11,12 +7,11 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	"exigo/internal/lookup"
 )
 
-// Entry is one key with its data.
-type Entry struct {
+// LineEntry is one key of a linear-search file with its data (spec 9.3, lsearch): keys and data, a key a line, with comments,
+// continuation lines and quoted keys.
+type LineEntry struct {
 	// Key is the key without quotes.
 	Key string
 	// rest is what follows the key, to the end of the entry.
@@ -24,14 +19,14 @@ type Entry struct {
 }
 
 // Data is the data: without the colon after the key and white space around.
-func (e Entry) Data() string {
+func (e LineEntry) Data() string {
 	data := strings.TrimLeft(e.rest, spaces)
 	data = strings.TrimPrefix(data, ":")
 	return strings.Trim(joinLines(data), spaces)
 }
 
 // Full is the whole entry as it stands, but for quotes round the key and line breaks.
-func (e Entry) Full() string {
+func (e LineEntry) Full() string {
 	return e.Key + strings.TrimRight(joinLines(e.rest), spaces)
 }
 
@@ -59,20 +54,20 @@ func joinLines(text string) string {
 	return b.String()
 }
 
-// File is the content of a file at one time. It may be used by several goroutines at once.
-type File struct {
+// LineFile is the content of such a file at one time. It may be used by several goroutines at once.
+type LineFile struct {
 	text  string
 	index *index // nil for small files
 }
 
 // Find returns the first entry whose key is key, without regard to the case of ASCII letters.
-func (f *File) Find(key string) (Entry, bool) {
+func (f *LineFile) Find(key string) (LineEntry, bool) {
 	if f.index != nil {
 		return f.index.find(f.text, key)
 	}
-	var found Entry
+	var found LineEntry
 	ok := false
-	f.Each(func(e Entry) bool {
+	f.Each(func(e LineEntry) bool {
 		if equalASCII(e.Key, key) {
 			found, ok = e, true
 		}
@@ -102,7 +97,7 @@ func lower(c byte) byte {
 }
 
 // Each calls f for every entry in order until it returns false.
-func (f *File) Each(visit func(Entry) bool) {
+func (f *LineFile) Each(visit func(LineEntry) bool) {
 	for at := 0; at < len(f.text); {
 		start, end := nextEntry(f.text, at)
 		if start == end {
@@ -151,24 +146,24 @@ func lineEnd(text string, at int) int {
 }
 
 // parse splits an entry into key and rest.
-func parse(entry string) Entry {
+func parse(entry string) LineEntry {
 	if entry[0] == '"' {
 		return parseQuoted(entry)
 	}
 	i := strings.IndexAny(entry, ":"+spaces)
 	if i < 0 {
-		return Entry{Key: entry}
+		return LineEntry{Key: entry}
 	}
-	return Entry{Key: entry[:i], rest: entry[i:]}
+	return LineEntry{Key: entry[:i], rest: entry[i:]}
 }
 
-func parseQuoted(entry string) Entry {
+func parseQuoted(entry string) LineEntry {
 	line := entry
 	if i := strings.IndexByte(entry, '\n'); i >= 0 {
 		line = entry[:i]
 	}
 	key, used := dequote(line[1:])
-	return Entry{Key: key, rest: entry[1+used:]}
+	return LineEntry{Key: key, rest: entry[1+used:]}
 }
 
 // racy is how young a file may be when it is read for its time stamp to be trusted: one that was changed just before may change
@@ -179,12 +174,12 @@ const racy = 2 * time.Second
 func open(path string, now time.Time) (*os.File, stamp, error) {
 	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, stamp{}, lookup.OpenError(path, "linear search", err)
+		return nil, stamp{}, OpenError(path, "linear search", err)
 	}
 	info, err := file.Stat()
 	if err != nil {
 		file.Close()
-		return nil, stamp{}, lookup.OpenError(path, "linear search", err)
+		return nil, stamp{}, OpenError(path, "linear search", err)
 	}
 	if !info.Mode().IsRegular() {
 		file.Close()
@@ -194,16 +189,16 @@ func open(path string, now time.Time) (*os.File, stamp, error) {
 }
 
 // read takes the whole content of a file.
-func read(file *os.File, size int64) (*File, error) {
+func read(file *os.File, size int64) (*LineFile, error) {
 	var b strings.Builder
 	b.Grow(int(size) + 1)
 	if _, err := io.Copy(&b, io.LimitReader(file, maxFile+1)); err != nil {
-		return nil, lookup.Defer(file.Name() + ": " + lookup.SystemText(err))
+		return nil, Defer(file.Name() + ": " + SystemText(err))
 	}
 	if b.Len() > maxFile {
 		return nil, errors.New(file.Name() + " is too large for a linear search")
 	}
-	f := &File{text: b.String()}
+	f := &LineFile{text: b.String()}
 	if len(f.text) > indexFrom {
 		f.index = makeIndex(f.text)
 	}

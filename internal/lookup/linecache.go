@@ -1,4 +1,4 @@
-package linefile
+package lookup
 
 import (
 	"container/list"
@@ -16,13 +16,13 @@ const (
 	indexFrom = 10 << 10
 	// maxFile is the largest file that is read.
 	maxFile = 256 << 20
-	// maxKept is how many bytes of files and indexes a Cache keeps, maxFiles how many files.
+	// maxKept is how many bytes of files and indexes LineFiles keeps, maxFiles how many files.
 	maxKept  = 128 << 20
 	maxFiles = 200
 )
 
-// Cache keeps files in memory until they change. It may be used by several goroutines at once.
-type Cache struct {
+// LineFiles keeps linear-search files in memory, with an index where they are big, until they change. It may be used by several goroutines at once.
+type LineFiles struct {
 	mu    sync.Mutex
 	files map[string]*list.Element // of *kept
 	order *list.List               // the one used last in front
@@ -32,7 +32,7 @@ type Cache struct {
 type kept struct {
 	path  string
 	stamp stamp
-	file  *File
+	file  *LineFile
 	size  int64
 }
 
@@ -58,13 +58,13 @@ func stampOf(info os.FileInfo, now time.Time) stamp {
 	return s
 }
 
-// NewCache makes an empty cache.
-func NewCache() *Cache {
-	return &Cache{files: make(map[string]*list.Element), order: list.New()}
+// NewLineFiles makes an empty cache.
+func NewLineFiles() *LineFiles {
+	return &LineFiles{files: make(map[string]*list.Element), order: list.New()}
 }
 
 // Open returns the file as it is now. now is the time, by which a file that is just being written is told.
-func (c *Cache) Open(path string, now time.Time) (*File, error) {
+func (c *LineFiles) Open(path string, now time.Time) (*LineFile, error) {
 	if info, err := os.Stat(path); err == nil {
 		if f := c.get(path, stampOf(info, now)); f != nil {
 			return f, nil
@@ -86,7 +86,7 @@ func (c *Cache) Open(path string, now time.Time) (*File, error) {
 	return f, nil
 }
 
-func (c *Cache) get(path string, s stamp) *File {
+func (c *LineFiles) get(path string, s stamp) *LineFile {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e := c.files[path]
@@ -97,13 +97,13 @@ func (c *Cache) get(path string, s stamp) *File {
 	return e.Value.(*kept).file
 }
 
-func (c *Cache) drop(path string) {
+func (c *LineFiles) drop(path string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.remove(c.files[path])
 }
 
-func (c *Cache) remove(e *list.Element) {
+func (c *LineFiles) remove(e *list.Element) {
 	if e == nil {
 		return
 	}
@@ -112,7 +112,7 @@ func (c *Cache) remove(e *list.Element) {
 	c.size -= k.size
 }
 
-func (c *Cache) put(k *kept) {
+func (c *LineFiles) put(k *kept) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.remove(c.files[k.path])
@@ -127,7 +127,7 @@ func (c *Cache) put(k *kept) {
 }
 
 // memory estimates what the file takes.
-func (f *File) memory() int64 {
+func (f *LineFile) memory() int64 {
 	n := int64(len(f.text)) + 200
 	if f.index != nil {
 		n += int64(len(f.index.slots)) * 8
@@ -189,17 +189,17 @@ func (x *index) add(text string, start int, key string) {
 	}
 }
 
-func entryAt(text string, offset uint32) Entry {
+func entryAt(text string, offset uint32) LineEntry {
 	start, end := nextEntry(text, int(offset-1))
 	return parse(text[start:end])
 }
 
-func (x *index) find(text, key string) (Entry, bool) {
+func (x *index) find(text, key string) (LineEntry, bool) {
 	h := x.hash(key)
 	for i := h & uint64(len(x.slots)-1); ; i = (i + 1) & uint64(len(x.slots)-1) {
 		s := x.slots[i]
 		if s.offset == 0 {
-			return Entry{}, false
+			return LineEntry{}, false
 		}
 		if s.hash != uint32(h>>32) {
 			continue
