@@ -16,14 +16,27 @@ import (
 type DNSServer struct {
 	// Address is where it listens, for both protocols.
 	Address netip.AddrPort
-	// TruncateOver makes UDP replies longer than it come truncated; 0 for none.
-	TruncateOver int
-	// Alter, if set, may change a reply before it is sent; returning nil drops it. tcp says how it was asked.
-	Alter func(reply *mdns.Msg, tcp bool) *mdns.Msg
 
-	zones   *Zones
-	mu      sync.Mutex
-	queries int
+	zones        *Zones
+	mu           sync.Mutex
+	queries      int
+	truncateOver int
+	alter        func(reply *mdns.Msg, tcp bool) *mdns.Msg
+}
+
+// TruncateOver makes UDP replies longer than n bytes come truncated; 0 for none.
+func (s *DNSServer) TruncateOver(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.truncateOver = n
+}
+
+// Alter sets a function that may change a reply before it is sent; nil from it drops the reply. tcp says how it was asked. It may be called by
+// several goroutines at once.
+func (s *DNSServer) Alter(alter func(reply *mdns.Msg, tcp bool) *mdns.Msg) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.alter = alter
 }
 
 // NewDNSServer starts a server that stops when the test ends.
@@ -68,16 +81,17 @@ func (s *DNSServer) Queries() int {
 func (s *DNSServer) serve(w mdns.ResponseWriter, m *mdns.Msg, tcp bool) {
 	s.mu.Lock()
 	s.queries++
+	truncateOver, alter := s.truncateOver, s.alter
 	s.mu.Unlock()
 	reply := new(mdns.Msg)
 	reply.SetReply(m)
 	reply.RecursionAvailable = true
 	s.fill(reply, m.Question[0])
-	if s.TruncateOver > 0 && !tcp && reply.Len() > s.TruncateOver {
+	if truncateOver > 0 && !tcp && reply.Len() > truncateOver {
 		reply.Answer, reply.Truncated = nil, true
 	}
-	if s.Alter != nil {
-		if reply = s.Alter(reply, tcp); reply == nil {
+	if alter != nil {
+		if reply = alter(reply, tcp); reply == nil {
 			return
 		}
 	}

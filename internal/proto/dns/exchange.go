@@ -106,7 +106,7 @@ func parse(packet []byte, query *mdns.Msg) *mdns.Msg {
 	}
 	if len(reply.Question) > 0 {
 		q, want := reply.Question[0], query.Question[0]
-		if !strings.EqualFold(q.Name, want.Name) || q.Qtype != want.Qtype || q.Qclass != want.Qclass {
+		if !strings.EqualFold(Text(q.Name), Text(want.Name)) || q.Qtype != want.Qtype || q.Qclass != want.Qclass {
 			return nil
 		}
 	} else if reply.Rcode == mdns.RcodeSuccess && !reply.Truncated {
@@ -130,6 +130,9 @@ const maxChain = 32
 // asked for next; "" when the reply settles the question.
 func interpret(reply *mdns.Msg, wire string, rrtype uint16) (a Answer, open string, ttl time.Duration, err error) {
 	owner := strings.ToLower(wire)
+	if len(reply.Question) > 0 { // the same name, with the same escapes as the records
+		owner = strings.ToLower(reply.Question[0].Name)
+	}
 	a = Answer{Secure: reply.AuthenticatedData, Authoritative: reply.Authoritative}
 	seconds := uint32(maxTTL / time.Second)
 	followed := 0

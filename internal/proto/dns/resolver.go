@@ -127,6 +127,9 @@ func (r *Resolver) Lookup(ctx context.Context, q Question) (Answer, error) {
 	if first == nil {
 		return Answer{Canonical: name}, ErrRefused
 	}
+	if len(firstAnswer.Records) == 0 && (q.Search || q.Qualify) && errors.Is(first, ErrNoHost) {
+		firstAnswer.Canonical = name
+	}
 	return firstAnswer, first
 }
 
