@@ -141,7 +141,9 @@ func Parse(text string) (Report, error) {
 				group = nil
 			}
 		case line[0] == ' ' || line[0] == '\t':
-			if n := len(group); n > 0 {
+			if n := len(group); n > 0 && group[n-1].Value == "" {
+				group[n-1].Value = strings.TrimSpace(line)
+			} else if n > 0 {
 				group[n-1].Value += " " + strings.TrimSpace(line)
 			}
 		default:

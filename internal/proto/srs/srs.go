@@ -49,7 +49,7 @@ func Encode(secret, sender, domain string, now time.Time) (string, error) {
 	if strings.Contains(local, `"`) {
 		local, quote = strings.ReplaceAll(local, `"`, ""), `"`
 	}
-	return quote + prefix + hash(secret, m.Address) + "=" + stamp(now) + "=" + m.DomainPart() + "=" + local + quote +
+	return quote + prefix + hash(secret, sender) + "=" + stamp(now) + "=" + m.DomainPart() + "=" + local + quote +
 		"@" + domain, nil
 }
 
@@ -80,7 +80,7 @@ func Decode(secret, local string, now time.Time) (string, error) {
 	return original, nil
 }
 
-// hash is the start of the HMAC of an address, quotes included, in lower case.
+// hash is the start of the HMAC of an address as it was given, quotes included, in lower case.
 func hash(secret, address string) string {
 	h := hmac.New(md5.New, []byte(secret))
 	h.Write([]byte(lowerASCII(address)))
