@@ -1,0 +1,76 @@
+// Package catalog is the explicit list of rooms and drivers, in order. It merges and checks them, reads a configuration with them, and
+// makes the Server: everything compiled and connected that a mode of the program needs.
+//
+// Trust: lists and wiring; what outsiders send is handled in the packages that are wired.
+package catalog
+
+import (
+	"exigo/internal/auth"
+	"exigo/internal/auth/crammd5"
+	"exigo/internal/auth/external"
+	"exigo/internal/auth/plaintext"
+	"exigo/internal/feature"
+	"exigo/internal/lookup"
+	"exigo/internal/lookup/cdb"
+	"exigo/internal/lookup/dnsdb"
+	"exigo/internal/lookup/dsearch"
+	"exigo/internal/lookup/iplsearch"
+	"exigo/internal/lookup/lsearch"
+	"exigo/internal/lookup/passwd"
+	"exigo/internal/route"
+	"exigo/internal/route/accept"
+	"exigo/internal/route/dnslookup"
+	"exigo/internal/route/ipliteral"
+	"exigo/internal/route/manualroute"
+	"exigo/internal/route/queryprogram"
+	"exigo/internal/route/redirect"
+	"exigo/internal/transport"
+	"exigo/internal/transport/appendfile"
+	"exigo/internal/transport/autoreply"
+	"exigo/internal/transport/lmtp"
+	"exigo/internal/transport/pipe"
+	"exigo/internal/transport/smtp"
+)
+
+// Catalog is a choice of rooms and drivers. Default is all of them; tests make smaller ones.
+type Catalog struct {
+	Features       []*feature.Feature
+	Lookups        []*lookup.Driver
+	Routers        []*route.Driver
+	Transports     []*transport.Driver
+	Authenticators []*auth.Driver
+}
+
+// Default is everything that exigo has. The order is that of -bV and, for features, of EHLO lines, log tags and hooks.
+func Default() Catalog {
+	return Catalog{
+		Features: []*feature.Feature{},
+		Lookups: append(lsearch.Drivers(),
+			iplsearch.Driver(),
+			cdb.Driver(),
+			dnsdb.Driver(),
+			dsearch.Driver(),
+			passwd.Driver(),
+		),
+		Routers: []*route.Driver{
+			accept.Driver(),
+			dnslookup.Driver(),
+			ipliteral.Driver(),
+			manualroute.Driver(),
+			queryprogram.Driver(),
+			redirect.Driver(),
+		},
+		Transports: []*transport.Driver{
+			appendfile.Driver(),
+			autoreply.Driver(),
+			lmtp.Driver(),
+			pipe.Driver(),
+			smtp.Driver(),
+		},
+		Authenticators: []*auth.Driver{
+			crammd5.Driver(),
+			external.Driver(),
+			plaintext.Driver(),
+		},
+	}
+}

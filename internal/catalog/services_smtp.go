@@ -1,0 +1,151 @@
+package catalog
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os/exec"
+	"sync"
+	"time"
+
+	"exigo/internal/acl"
+	"exigo/internal/expand"
+	"exigo/internal/list"
+	"exigo/internal/mail"
+	"exigo/internal/queue"
+	"exigo/internal/smtpserver"
+	"exigo/internal/tlspolicy"
+
+	"golang.org/x/sys/unix"
+)
+
+// compileTLS makes the TLS policy. Its files are read when they are needed.
+func (s *Server) compileTLS() error {
+	var adjust []tlspolicy.Adjust
+	for _, f := range s.Catalog.Features {
+		adjust = append(adjust, f.TLS...)
+	}
+	s.TLS = &tlspolicy.Policy{World: s.World, Expand: s.Engine.Expand, Adjust: adjust,
+		MatchHost: func(sc *expand.Scope, text string) (bool, error) {
+			if sc.Host != nil {
+				return matchHost(sc, text, sc.Host.Name, sc.Host.Address)
+			}
+			return matchHost(sc, text, "", sc.Session.Host)
+		},
+		Log: func(line string) { s.Log.Mainf("", "%s", line) }}
+	return nil
+}
+
+// smtpServices connect the SMTP server with everything behind it.
+func (s *Server) smtpServices() smtpserver.Services {
+	var extensions []*smtpserver.Extension
+	var accept []smtpserver.Accept
+	for _, f := range s.Catalog.Features {
+		extensions = append(extensions, f.Extensions...)
+		accept = append(accept, f.Accept...)
+	}
+	return smtpserver.Services{
+		World: s.World, Engine: s.Engine, Config: s.Config, Log: s.Log, Format: s.Format(s.Log.Selectors()),
+		RunACL: func(ctx context.Context, sc *expand.Scope, phase acl.Phase, text string) (acl.Outcome, error) {
+			return s.ACL.Run(ctx, sc, phase, text), nil
+		},
+		MatchHost: matchHost, MatchDomain: matchDomain, MatchAddress: matchAddress,
+		Receive:         s.receiveSMTP,
+		HostName:        s.hostName,
+		VerifyHELO:      s.verifyHELO,
+		RewriteSMTP:     func(sc *expand.Scope, a string, sender bool) string { return s.rewriter().SMTP(sc, a, sender) },
+		RewriteEnvelope: func(sc *expand.Scope, a string, sender bool) string { return s.rewriter().Address(sc, a, sender) },
+		Verify: func(ctx context.Context, sc *expand.Scope, address string) acl.Verified {
+			return s.verifyForACL(ctx, sc, address, acl.VerifyOptions{})
+		},
+		List: s.expandAddress,
+		StartQueueRun: func(text, name string, done func()) error {
+			go func() {
+				defer done()
+				s.RunQueue(context.Background(), queue.Selection{Words: "-R " + text, Recipient: text, Queue: name, Force: true})
+			}()
+			return nil
+		},
+		StartCommand: startCommand, ETRNLock: newKeyLock().take,
+		SpoolSpace:     func() (int64, int64) { return space(s.Spool.Directory) },
+		Authenticators: s.Authenticators, TLS: s.TLS, Extensions: extensions, Accept: accept,
+	}
+}
+
+// ServeSMTP serves one connection that the daemon accepted.
+func (s *Server) ServeSMTP(ctx context.Context, c net.Conn, onConnect bool) {
+	s.SMTP.Serve(ctx, c, smtpserver.Start{TLSOnConnect: onConnect})
+}
+
+// hostName finds the client's name by reverse DNS and verifies it forward.
+func (s *Server) hostName(ctx context.Context, sc *expand.Scope) (found, temporary bool, reason string) {
+	m := sc.Session
+	old := sc.Ctx
+	sc.Ctx = ctx
+	defer func() { sc.Ctx = old }()
+	switch list.FindHostName(sc, m) {
+	case mail.NameFound:
+		return true, false, ""
+	case mail.NameDeferred:
+		return false, true, fmt.Sprintf("host lookup deferred for reverse lookup of %s", m.Host)
+	}
+	return false, false, fmt.Sprintf("no host name found for IP address %s", m.Host)
+}
+
+// verifyHELO checks the client's HELO name against its address (spec 14, helo_verify_hosts).
+func (s *Server) verifyHELO(ctx context.Context, sc *expand.Scope) (bool, error) {
+	return smtpserver.VerifyHELO(ctx, sc, s.World, s.hostName)
+}
+
+// expandAddress answers EXPN.
+func (s *Server) expandAddress(ctx context.Context, sc *expand.Scope, address string) string {
+	return s.Routes.Expansion(ctx, sc, address)
+}
+
+// startCommand runs the command of smtp_etrn_command.
+func startCommand(argv []string, done func()) error {
+	cmd := exec.Command(argv[0], argv[1:]...)
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	go func() {
+		defer done()
+		cmd.Wait()
+	}()
+	return nil
+}
+
+// keyLock lets one holder have each key.
+type keyLock struct {
+	mu   sync.Mutex
+	held map[string]time.Time
+}
+
+func newKeyLock() *keyLock { return &keyLock{held: map[string]time.Time{}} }
+
+func (k *keyLock) take(key string) (busy bool, release func()) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if _, held := k.held[key]; held {
+		return true, nil
+	}
+	k.held[key] = time.Time{}
+	return false, func() {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		delete(k.held, key)
+	}
+}
+
+// space returns the free bytes and inodes of a path's file system, -1 where they are unknown.
+func space(path string) (bytes, inodes int64) {
+	var st unix.Statfs_t
+	if unix.Statfs(path, &st) != nil {
+		return -1, -1
+	}
+	inodes = int64(st.Ffree)
+	if st.Files == 0 {
+		inodes = -1
+	}
+	return int64(st.Bavail) * st.Bsize, inodes
+}

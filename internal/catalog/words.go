@@ -1,0 +1,93 @@
+package catalog
+
+import (
+	"slices"
+	"strings"
+
+	"exigo/internal/acl"
+	"exigo/internal/auth"
+	"exigo/internal/config"
+	"exigo/internal/eventlog"
+	"exigo/internal/expand"
+	"exigo/internal/expand/builtin"
+	"exigo/internal/option"
+	"exigo/internal/route"
+	"exigo/internal/transport"
+)
+
+// words merges all words of the expansion language.
+func (c Catalog) words() expand.Words {
+	w := builtin.Words()
+	w.Lookups = append(w.Lookups, c.Lookups...)
+	w.Variables = append(w.Variables, acl.Variables()...)
+	for _, f := range c.Features {
+		w.Variables = append(w.Variables, f.Variables...)
+		w.Items = append(w.Items, f.Items...)
+		w.Operators = append(w.Operators, f.Operators...)
+		w.Conditions = append(w.Conditions, f.Tests...)
+		w.Lookups = append(w.Lookups, f.Lookups...)
+	}
+	return w
+}
+
+// aclWords merges what rooms add to ACLs.
+func (c Catalog) aclWords() acl.Words {
+	var w acl.Words
+	for _, f := range c.Features {
+		w.Conditions = append(w.Conditions, f.Conditions...)
+		w.Controls = append(w.Controls, f.Controls...)
+	}
+	return w
+}
+
+// Registry is what the configuration reader must know.
+func (c Catalog) Registry() *config.Registry {
+	generic := auth.GenericOptions()
+	r := &config.Registry{Sets: []option.Set{config.MainOptions(), route.GenericOptions(), transport.Options, generic}}
+	for _, f := range c.Features {
+		r.Sets = append(r.Sets, f.Options...)
+		if f.Support != "" {
+			r.Macros = append(r.Macros, config.Macro{Name: "_HAVE_" + strings.ToUpper(f.Support), Value: "y", Builtin: true})
+		}
+		for _, m := range f.Macros {
+			r.Macros = append(r.Macros, config.Macro{Name: m, Value: "y", Builtin: true})
+		}
+	}
+	for _, name := range supported {
+		r.Macros = append(r.Macros, config.Macro{Name: "_HAVE_" + strings.ToUpper(name), Value: "y", Builtin: true})
+	}
+	for _, d := range c.Routers {
+		r.Drivers = append(r.Drivers, config.Driver{Kind: config.Router, Name: d.Name, Options: sets(d.Options)})
+	}
+	for _, d := range c.Transports {
+		r.Drivers = append(r.Drivers, config.Driver{Kind: config.Transport, Name: d.Name, Options: sets(d.Options), Check: d.Check})
+	}
+	for _, d := range c.Authenticators {
+		r.Drivers = append(r.Drivers, d.Row())
+	}
+	for _, row := range eventlog.SelectorRows() {
+		r.LogSelectors = append(r.LogSelectors, row.Name)
+	}
+	return r
+}
+
+func sets(s option.Set) []option.Set {
+	if s == nil {
+		return nil
+	}
+	return []option.Set{s}
+}
+
+// supported are the words of "Support for:" that belong to no room.
+var supported = []string{"crypteq", "iconv()", "IPv6", "OpenSSL", "move_frozen_messages", "DNSSEC", "I18N"}
+
+// Support lists the words of -bV's "Support for:" line.
+func (c Catalog) Support() []string {
+	words := slices.Clone(supported)
+	for _, f := range c.Features {
+		if f.Support != "" {
+			words = append(words, f.Support)
+		}
+	}
+	return words
+}

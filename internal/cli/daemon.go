@@ -1,0 +1,339 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"exigo/internal/catalog"
+	"exigo/internal/option"
+	"exigo/internal/queue"
+)
+
+// daemon is -bd, -bdf: it listens, and starts queue runs at intervals.
+func (p *Program) daemon(ctx context.Context) error {
+	if !p.admin() {
+		return exitf(1, "exim: permission denied")
+	}
+	if p.Arguments.Sub != "f" && !p.Arguments.Debug && !p.Arguments.Verbose {
+		if done, err := p.detach(); done || err != nil {
+			return err
+		}
+	}
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	d := &Daemon{Program: p, Server: p.Server, Arguments: p.Arguments}
+	return d.Run(ctx)
+}
+
+// Daemon is a listening server with its queue runs.
+type Daemon struct {
+	Program   *Program
+	Server    *catalog.Server
+	Arguments *Arguments
+	// Ready, if set, is called when all sockets listen.
+	Ready func()
+
+	mu        sync.Mutex // guards Server, which SIGHUP replaces
+	listeners []net.Listener
+	sessions  sync.WaitGroup
+	pidFile   string
+}
+
+// Run serves until ctx ends, then waits a little for what is under way.
+func (d *Daemon) Run(ctx context.Context) error {
+	places, err := endpoints(d.Server.Main, d.Arguments.Ports, d.Arguments.TLSOnConnect)
+	if err != nil {
+		return d.fatal("%v", err)
+	}
+	if err := d.writePIDFile(); err != nil {
+		d.Server.Log.Panicf("", "%v", err)
+	}
+	ports := make([]int, 0, len(places))
+	for _, e := range places {
+		ports = append(ports, e.port)
+	}
+	if err := d.Server.GiveUpRoot(ctx, ports); err != nil {
+		return d.fatal("%v", err)
+	}
+	defer d.Server.Close()
+	for _, e := range places {
+		l, err := d.listen(ctx, e)
+		if err != nil {
+			return d.fatal("socket bind() to port %d for address %s failed: %v: daemon abandoned", e.port, addressText(e), osReason(err))
+		}
+		d.listeners = append(d.listeners, l)
+		d.sessions.Add(1)
+		go d.accept(ctx, l, e.tls)
+	}
+	d.openLocalSocket(ctx)
+	d.announce(places)
+	if d.Ready != nil {
+		d.Ready()
+	}
+	d.sessions.Add(1)
+	go d.queueRuns(ctx)
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	for {
+		select {
+		case <-hup:
+			d.reload(ctx)
+			continue
+		case <-ctx.Done():
+		}
+		break
+	}
+	d.shut()
+	return nil
+}
+
+// fatal logs why the daemon cannot start and makes the error that ends the program.
+func (d *Daemon) fatal(format string, args ...any) error {
+	text := fmt.Sprintf(format, args...)
+	d.Server.Log.Panicf("", "%s", text)
+	return exitf(1, "exim: %s", text)
+}
+
+func addressText(e endpoint) string {
+	if e.address.IsUnspecified() {
+		return "(any " + map[bool]string{true: "IPv4", false: "IPv6"}[e.address.Is4()] + ")"
+	}
+	return e.address.String()
+}
+
+// osReason is the system's part of a network error.
+func osReason(err error) string {
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		text := errno.Error()
+		return strings.ToUpper(text[:1]) + text[1:]
+	}
+	return err.Error()
+}
+
+// listen opens one socket. A port in use is tried again, as daemon_startup_retries says.
+func (d *Daemon) listen(ctx context.Context, e endpoint) (net.Listener, error) {
+	network := "tcp4"
+	if e.address.Is6() {
+		network = "tcp6"
+	}
+	main := d.Server.Main
+	for try := 0; ; try++ {
+		l, err := d.Server.Steward.Listen(ctx, network, e.String())
+		if err == nil || !errors.Is(err, syscall.EADDRINUSE) || try >= main.DaemonStartupRetries {
+			return l, err
+		}
+		d.Server.Log.Mainf("", "socket bind() to port %d for address %s failed: %s: waiting %s before trying again (%d more tries)", e.port,
+			addressText(e), osReason(err), option.FormatTime(main.DaemonStartupSleep), main.DaemonStartupRetries-try)
+		if err := d.Program.World.Clock.Sleep(ctx, main.DaemonStartupSleep); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// accept serves the connections of one socket, each in a goroutine.
+func (d *Daemon) accept(ctx context.Context, l net.Listener, onConnect bool) {
+	defer d.sessions.Done()
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
+				return
+			}
+			// Out of descriptors or memory: what is under way frees some.
+			d.Server.Log.Panicf("", "accept() failed: %s", osReason(err))
+			if d.Program.World.Clock.Sleep(ctx, 100*time.Millisecond) != nil {
+				return
+			}
+			continue
+		}
+		d.sessions.Add(1)
+		go func() {
+			defer d.sessions.Done()
+			d.server().ServeSMTP(ctx, c, onConnect)
+		}()
+	}
+}
+
+// server is the configuration now in force; a session keeps the one it began with.
+func (d *Daemon) server() *catalog.Server {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.Server
+}
+
+// announce writes the start-up line.
+func (d *Daemon) announce(places []endpoint) {
+	runs := "no queue runs"
+	if q := d.Arguments.Queue; q.Interval > 0 {
+		runs = queueWords(q) + option.FormatTime(q.Interval)
+	}
+	where := "not listening for SMTP"
+	if len(places) > 0 {
+		where = listeningText(places)
+	}
+	d.Server.Log.Mainf("", "exim %s daemon started: pid=%d, %s, %s", d.Program.World.Version, d.Program.World.PID, runs, where)
+}
+
+// queueWords writes the options of a queue run as the log shows them: "-qqf", "-qGname/".
+func queueWords(q QueueRun) string {
+	var b strings.Builder
+	b.WriteString("-q")
+	for _, f := range []struct {
+		on   bool
+		text string
+	}{{q.TwoStage, "q"}, {q.Initial, "i"}, {q.Force, "f"}, {q.ForceFrozen, "f"}, {q.Local, "l"}} {
+		if f.on {
+			b.WriteString(f.text)
+		}
+	}
+	if q.Name != "" {
+		b.WriteString("G" + q.Name)
+		if q.Interval > 0 {
+			b.WriteString("/")
+		}
+	}
+	return b.String()
+}
+
+// queueRuns starts a queue run now and at every interval. Runs may overlap, up to queue_run_max.
+func (d *Daemon) queueRuns(ctx context.Context) {
+	defer d.sessions.Done()
+	q := d.Arguments.Queue
+	if q.Interval <= 0 {
+		return
+	}
+	var running sync.WaitGroup
+	defer running.Wait()
+	limit := make(chan struct{}, d.Server.QueueRunMax())
+	for {
+		select {
+		case limit <- struct{}{}:
+			running.Add(1)
+			go func() {
+				defer running.Done()
+				defer func() { <-limit }()
+				d.server().RunQueue(ctx, selection(q))
+			}()
+		default:
+		}
+		select {
+		case <-d.Program.World.Clock.After(q.Interval):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func selection(q QueueRun) queue.Selection {
+	return queue.Selection{Words: queueWords(q), TwoStage: q.TwoStage, Initial: q.Initial, Force: q.Force, ForceFrozen: q.ForceFrozen, Local: q.Local,
+		Queue: q.Name, Start: q.Start, End: q.End, Recipient: q.Recipient, Sender: q.Sender, RecipientRegexp: q.RecipientRegexp,
+		SenderRegexp: q.SenderRegexp}
+}
+
+// reload reads the configuration again (SIGHUP). A mistake in it leaves the old one in force.
+func (d *Daemon) reload(ctx context.Context) {
+	old := d.server()
+	old.Log.Mainf("", "pid %d: SIGHUP received: re-exec daemon", d.Program.World.PID)
+	old.Log.Reopen()
+	fresh, err := old.Reload(ctx)
+	if err != nil {
+		old.Log.Panicf("", "%v", err)
+		return
+	}
+	d.mu.Lock()
+	d.Server = fresh
+	d.mu.Unlock()
+}
+
+// shut ends the daemon: no new connections; sessions end when their clients' commands are answered.
+func (d *Daemon) shut() {
+	for _, l := range d.listeners {
+		l.Close()
+	}
+	if d.pidFile != "" {
+		os.Remove(d.pidFile)
+	}
+	done := make(chan struct{})
+	go func() {
+		d.sessions.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-d.Program.World.Clock.After(shutdownPatience):
+	}
+}
+
+// shutdownPatience is how long sessions under way may take to end.
+const shutdownPatience = 3 * time.Second
+
+// writePIDFile writes the process id where other programs look for it. With -oX there is none unless -oP names one.
+func (d *Daemon) writePIDFile() error {
+	path := d.Arguments.PIDFile
+	if path == "" && d.Arguments.Ports != "" && !d.Program.World.Quirks.On {
+		return nil
+	}
+	if path == "" {
+		path = d.Server.PIDFilePath()
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+		return fmt.Errorf("failed to create pid file directory: %w", err)
+	}
+	if err := os.WriteFile(path, []byte(strconv.Itoa(d.Program.World.PID)+"\n"), 0o644); err != nil {
+		return fmt.Errorf("failed to open pid file %s: %s", path, osReason(err))
+	}
+	d.pidFile = path
+	return nil
+}
+
+// openLocalSocket accepts submissions and commands of local users.
+func (d *Daemon) openLocalSocket(ctx context.Context) {
+	l, err := d.Server.ListenLocal(ctx)
+	if err != nil {
+		d.Server.Log.Panicf("", "failed to listen for local submissions: %v", err)
+		return
+	}
+	d.listeners = append(d.listeners, l)
+	d.sessions.Add(1)
+	go func() {
+		defer d.sessions.Done()
+		d.serveLocal(ctx, l)
+	}()
+}
+
+// detach starts the daemon again in the background, without terminal; done is true in the process that is to exit.
+func (p *Program) detach() (done bool, err error) {
+	if os.Getenv(detachedMark) != "" {
+		return false, nil
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return false, err
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return false, err
+	}
+	defer null.Close()
+	child, err := os.StartProcess(self, append([]string{p.Arguments.Path}, p.Arguments.Words...), &os.ProcAttr{
+		Dir: "/", Env: append(os.Environ(), detachedMark+"=1"), Files: []*os.File{null, null, null}, Sys: &syscall.SysProcAttr{Setsid: true}})
+	if err != nil {
+		return false, fmt.Errorf("failed to start the daemon: %w", err)
+	}
+	return true, child.Release()
+}
+
+// detachedMark tells the process that detach started that it is in the background.
+const detachedMark = "EXIGO_DETACHED"

@@ -1,0 +1,146 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"exigo/internal/config"
+	"exigo/internal/expand"
+	"exigo/internal/mail"
+	"exigo/internal/retry"
+)
+
+// maxInputLine bounds a line of the testing modes' input.
+const maxInputLine = 1 << 20
+
+// eachLine calls do for every operand, or else for every line of the standard input behind a prompt. Lines that end in a
+// backslash go on in the next one when joined is set.
+func (p *Program) eachLine(joined bool, do func(text string)) {
+	if len(p.Arguments.Operands) > 0 {
+		for _, text := range p.Arguments.Operands {
+			do(text)
+		}
+		return
+	}
+	in := bufio.NewScanner(p.Stdin)
+	in.Buffer(make([]byte, 0, 4096), maxInputLine)
+	io.WriteString(p.Stdout, "> ")
+	pending, more := "", false
+	for in.Scan() {
+		line := in.Text()
+		if more {
+			line = strings.TrimLeft(line, " \t")
+		}
+		text := pending + line
+		if pending, more = strings.CutSuffix(text, "\\"); more && joined {
+			continue
+		}
+		pending, more = "", false
+		if strings.TrimSpace(text) != "" {
+			do(text)
+		}
+		io.WriteString(p.Stdout, "> ")
+	}
+	io.WriteString(p.Stdout, "\n")
+}
+
+// expand is -be: each text is expanded and shown.
+func (p *Program) expand(ctx context.Context) error {
+	if err := p.checksAllowed(); err != nil {
+		return err
+	}
+	m, err := p.expansionMessage(ctx)
+	if err != nil {
+		return err
+	}
+	var session *mail.Session
+	if m != nil {
+		session = m.Session
+	}
+	s := p.Server.Engine.NewScope(ctx, p.Server.Config, session, m)
+	out := bufio.NewWriter(p.Stdout)
+	defer out.Flush()
+	console := *p
+	console.Stdout = out
+	console.eachLine(true, func(text string) {
+		v, err := p.Server.Engine.Expand(s, p.Server.Config.ReplaceMacros(text))
+		if err != nil {
+			fmt.Fprintf(out, "Failed: %v\n", expansionText(err))
+			return
+		}
+		fmt.Fprintln(out, v.S)
+	})
+	return nil
+}
+
+func expansionText(err error) string {
+	var e *expand.Error
+	if errors.As(err, &e) {
+		return e.Text
+	}
+	return err.Error()
+}
+
+// checksAllowed refuses testing modes to ordinary users where commandline_checks_require_admin is set.
+func (p *Program) checksAllowed() error {
+	if p.Server.Main.CommandlineChecksRequireAdmin && !p.admin() {
+		return exitf(1, "exim: permission denied; %s requires admin", p.Arguments.Mode)
+	}
+	return nil
+}
+
+// printConfiguration is -bP.
+func (p *Program) printConfiguration(context.Context) error {
+	return config.Print(p.Stdout, p.Server.Config, p.Arguments.Operands, p.admin(), p.Arguments.NoNames)
+}
+
+// retryTest is -brt: which retry rule fits an address or host, an optional second domain, and an optional error name.
+func (p *Program) retryTest(ctx context.Context) error {
+	words := p.Arguments.Operands
+	if len(words) == 0 {
+		return exitf(1, "-brt needs a domain or address argument")
+	}
+	f := retry.Failure{Key: words[0], Sender: p.Arguments.Submission.Sender, SenderKnown: p.Arguments.Submission.SenderGiven}
+	words = words[1:]
+	if len(words) > 0 {
+		if _, _, err := retry.ParseErrorName(words[0]); err != nil || strings.Contains(words[0], ".") {
+			f.Alternate, words = words[0], words[1:]
+		}
+	}
+	if len(words) > 0 {
+		var err error
+		if f.Errno, f.MoreErrno, err = retry.ParseErrorName(words[0]); err != nil {
+			return exitf(1, "%v", err)
+		}
+	}
+	s := p.Server.Engine.NewScope(ctx, p.Server.Config, nil, nil)
+	rule, err := p.Server.Rules.Find(s, f)
+	if err != nil {
+		return err
+	}
+	if rule == nil {
+		fmt.Fprintln(p.Stdout, "No retry information found")
+		return nil
+	}
+	fmt.Fprintf(p.Stdout, "Retry rule: %s\n", rule)
+	return nil
+}
+
+// logLine is -z: one line of the caller's for the main log.
+func (p *Program) logLine(context.Context) error {
+	p.Server.Log.Mainf("", "%s", p.Arguments.LogLine)
+	return nil
+}
+
+// rebuild is -bi: runs bi_command as the caller.
+func (p *Program) rebuild(ctx context.Context) error {
+	command := p.Server.Main.BICommand
+	if command == "" {
+		return nil
+	}
+	return p.runAsCaller(ctx, command, p.Arguments.AliasFile)
+}

@@ -1,0 +1,327 @@
+// Package deliver takes one message from the queue and tries to deliver it: it routes each recipient, groups what goes
+// together, runs the transports, journals every success, logs, sends bounces and warnings, and rewrites or removes the
+// message in the spool (spec chapter 3).
+//
+// Trust: messages of the spool are outsiders' text under our own envelope; journal and header files are ours.
+package deliver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"exigo/internal/bounce"
+	"exigo/internal/config"
+	"exigo/internal/eventlog"
+	"exigo/internal/expand"
+	"exigo/internal/mail"
+	"exigo/internal/outside"
+	"exigo/internal/retry"
+	"exigo/internal/route"
+	"exigo/internal/spool"
+	"exigo/internal/steward"
+	"exigo/internal/transport"
+)
+
+// Deliverer delivers messages of one spool by one configuration. It is safe for concurrent use.
+type Deliverer struct {
+	World      *outside.World
+	Config     *config.Config
+	Main       *config.Main
+	Engine     *expand.Engine
+	Spool      *spool.Spool
+	Log        *eventlog.Log
+	Routes     *route.Engine
+	Transports map[string]*transport.Transport
+	Services   *transport.Services
+	Rules      *retry.Rules
+	Hints      *retry.Hints
+	// Steward runs local transports as the recipient's user.
+	Steward steward.Steward
+	// Bouncer writes bounces, warnings and success reports.
+	Bouncer *bounce.Writer
+	// Waiting, if set, notes that a message waits for the hosts of an address (two-stage queue runs).
+	Waiting func(ctx context.Context, id string, addr *mail.Address)
+	// Format makes the builder of log lines with the rooms' fields.
+	Format func(on eventlog.Set) eventlog.Format
+
+	parallel parallel
+}
+
+// Options say how one attempt is made.
+type Options struct {
+	// Force tries addresses whose retry time has not come; Thaw also frozen messages (-M, -qf, -qff).
+	Force, Thaw bool
+	// QueueRun says that a queue runner asks: retry times are respected.
+	QueueRun bool
+	// LocalOnly delivers locally only (-ql); RouteOnly only routes, to fill the wait hints (first stage of -qq).
+	LocalOnly, RouteOnly bool
+	// Give up: fail all addresses (-Mg), as Caller asked.
+	GiveUp bool
+	Caller string
+	// DontDeliver pretends (-N).
+	DontDeliver bool
+	// QueueSMTP routes, but leaves remote deliveries to a queue run (-odqs).
+	QueueSMTP bool
+	// Pretend is the time on the queue to assume (-Tqt), 0 for the real one.
+	Pretend time.Duration
+}
+
+// Status is how an attempt ended.
+type Status int
+
+// Ends of an attempt.
+const (
+	// Completed: nothing is left; the message is gone from the spool.
+	Completed Status = iota
+	// Waiting: some addresses are still to be delivered.
+	Waiting
+	// Frozen: the message is frozen.
+	Frozen
+	// Locked: another process has it.
+	Locked
+	// Gone: there is no such message.
+	Gone
+	// Unreadable: the spool file is damaged or cannot be read; it stays where it is.
+	Unreadable
+)
+
+// Message makes one delivery attempt. It never panics: a mistake in a driver defers the message and is written to the panic log.
+func (d *Deliverer) Message(ctx context.Context, id, queue string, o Options) (status Status) {
+	defer func() {
+		if p := recover(); p != nil {
+			d.Log.Panicf(id, "delivery abandoned: %v: %s", p, debug.Stack())
+			status = Waiting
+		}
+	}()
+	locked, err := d.Spool.Lock(id, queue)
+	switch {
+	case errors.Is(err, spool.ErrLocked):
+		if d.Log.Has(eventlog.SkipDelivery) {
+			d.Log.Mainf(id, "Spool file is locked (another process is handling this message)")
+		}
+		return Locked
+	case errors.Is(err, spool.ErrNotFound):
+		return Gone
+	case err != nil:
+		d.Log.Panicf(id, "unable to lock spool file: %v", err)
+		return Unreadable
+	}
+	defer locked.Close()
+	msg, err := locked.Read()
+	if err != nil {
+		if errors.Is(err, spool.ErrNotFound) {
+			return Gone
+		}
+		d.Log.Mainf(id, "%v", err)
+		return Unreadable
+	}
+	return d.attempt(ctx, locked, msg, o).run()
+}
+
+// Fresh makes the first attempt for a message that was just received: its lock is held and nothing need be read again. It closes
+// locked.
+func (d *Deliverer) Fresh(ctx context.Context, locked *spool.Locked, msg *mail.Message, o Options) (status Status) {
+	defer func() {
+		if p := recover(); p != nil {
+			d.Log.Panicf(msg.ID, "delivery abandoned: %v: %s", p, debug.Stack())
+			status = Waiting
+		}
+	}()
+	defer locked.Close()
+	return d.attempt(ctx, locked, msg, o).run()
+}
+
+// attempt is one delivery attempt of one message.
+type attempt struct {
+	d       *Deliverer
+	ctx     context.Context
+	locked  *spool.Locked
+	msg     *mail.Message
+	scope   *expand.Scope
+	options Options
+	now     time.Time
+
+	// done are addresses (unique forms) that need no delivery any more; added are those of this attempt.
+	done  map[string]bool
+	seen  map[string]*mail.Address
+	fresh []*mail.Address
+
+	local, remote []*mail.Address
+	// outstanding counts the addresses that have a transport and no outcome yet.
+	outstanding int
+	// The ends.
+	delivered, failed, deferred []*mail.Address
+	duplicates                  []duplicate
+
+	body *io.SectionReader
+	// notes are lines for the message log.
+	notes []string
+	// mu guards the journal and what parallel deliveries touch.
+	mu      sync.Mutex
+	changed bool // the -H file must be written again
+	// frozenLine is the log line if this attempt freezes the message.
+	frozenLine string
+}
+
+// duplicate is an address that shares the fate of another.
+type duplicate struct{ address, of *mail.Address }
+
+func (d *Deliverer) attempt(ctx context.Context, l *spool.Locked, msg *mail.Message, o Options) *attempt {
+	a := &attempt{d: d, ctx: ctx, locked: l, msg: msg, options: o, now: d.World.Clock.Now(),
+		done: make(map[string]bool, len(msg.NonRecipients)), seen: make(map[string]*mail.Address)}
+	a.scope = d.Engine.NewScope(ctx, d.Config, msg.Session, msg)
+	for _, n := range msg.NonRecipients {
+		a.done[n] = true
+	}
+	return a
+}
+
+// run goes through the stages of a delivery.
+func (a *attempt) run() Status {
+	body, err := a.locked.Body()
+	if err != nil {
+		a.d.Log.Panicf(a.msg.ID, "failed to read message data: %v", err)
+		return Unreadable
+	}
+	a.body = body
+	if status, stop := a.frozen(); stop {
+		return status
+	}
+	a.takeRecipients()
+	if !a.options.GiveUp {
+		a.routeAll()
+		if a.options.RouteOnly {
+			a.rememberWaiting()
+			return Waiting
+		}
+		a.logRoutingEnds()
+		a.outstanding = len(a.local) + len(a.remote)
+		a.deliverLocal()
+		a.deliverRemote()
+	}
+	return a.finish()
+}
+
+// takeRecipients makes addresses of the envelope's recipients that are not finished.
+func (a *attempt) takeRecipients() {
+	for i := range a.msg.Recipients {
+		r := &a.msg.Recipients[i]
+		if a.done[uniqueOf(r.Address)] || a.done[r.Address] {
+			continue
+		}
+		addr := a.newAddress(r, i)
+		if a.options.GiveUp {
+			addr.Outcome = mail.Outcome{Result: mail.Failed, Message: "delivery cancelled by administrator"}
+			a.failed = append(a.failed, addr)
+			continue
+		}
+		a.fresh = append(a.fresh, addr)
+	}
+	if a.options.GiveUp && len(a.failed) > 0 {
+		a.d.Log.Mainf(a.msg.ID, "cancelled by %s", a.options.Caller)
+	}
+}
+
+func (a *attempt) newAddress(r *mail.Recipient, index int) *mail.Address {
+	return &mail.Address{
+		Address: r.Address, Unique: uniqueOf(r.Address), Original: index,
+		ErrorsTo: r.ErrorsTo, ErrorsToSet: r.ErrorsTo != "",
+		Notify: r.Notify, ORCPT: r.ORCPT, Mode: mail.ForDelivery,
+		OneTime: r.Parent >= 0,
+	}
+}
+
+// frozen deals with a frozen message; stop ends the attempt.
+func (a *attempt) frozen() (status Status, stop bool) {
+	m := a.msg
+	if m.Frozen.IsZero() {
+		return 0, false
+	}
+	age := a.now.Sub(m.Frozen)
+	main := a.d.Main
+	onQueue := a.now.Sub(m.Received)
+	switch {
+	case a.options.GiveUp:
+		a.thaw("")
+	case a.options.Thaw:
+		a.thaw("Unfrozen by forced delivery")
+	case main.IgnoreBounceErrorsAfter > 0 && onQueue >= main.IgnoreBounceErrorsAfter && m.Sender == "":
+		a.cancelFrozen("cancelled by ignore_bounce_errors_after")
+		return a.finish(), true
+	case main.TimeoutFrozenAfter > 0 && age >= main.TimeoutFrozenAfter:
+		a.cancelFrozen("cancelled by timeout_frozen_after")
+		return a.finish(), true
+	case main.AutoThaw > 0 && age >= main.AutoThaw && a.options.QueueRun && !m.ManualThaw:
+		a.thaw("Unfrozen by auto-thaw")
+	default:
+		if a.d.Log.Has(eventlog.SkipDelivery) {
+			a.d.Log.Mainf(m.ID, "Message is frozen")
+		}
+		return Frozen, true
+	}
+	return 0, false
+}
+
+func (a *attempt) thaw(line string) {
+	a.msg.Frozen = time.Time{}
+	a.changed = true
+	if line != "" {
+		a.d.Log.Mainf(a.msg.ID, "%s", line)
+	}
+}
+
+// cancelFrozen fails every remaining recipient of a message that was frozen for too long.
+func (a *attempt) cancelFrozen(line string) {
+	a.d.Log.Mainf(a.msg.ID, "%s", line)
+	a.thaw("")
+	for i := range a.msg.Recipients {
+		r := &a.msg.Recipients[i]
+		if a.done[uniqueOf(r.Address)] {
+			continue
+		}
+		addr := a.newAddress(r, i)
+		addr.Outcome = mail.Outcome{Result: mail.Failed, Message: line}
+		addr.IgnoreError = true
+		a.failed = append(a.failed, addr)
+	}
+}
+
+// waited is how long the message has been on the queue.
+func (a *attempt) waited() time.Duration {
+	if a.options.Pretend > 0 {
+		return a.options.Pretend
+	}
+	return a.now.Sub(a.msg.Received)
+}
+
+// journal records a success at once, so that nothing is delivered twice after a crash.
+func (a *attempt) journal(addrs ...*mail.Address) {
+	lines := make([]string, 0, len(addrs))
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, addr := range addrs {
+		lines = append(lines, addr.Unique)
+	}
+	if a.last(len(addrs)) {
+		return
+	}
+	if err := a.locked.Journal(false, lines...); err != nil {
+		a.d.Log.Panicf(a.msg.ID, "failed to update journal for %s: %v", addrs[0].Unique, err)
+	}
+}
+
+// last tells whether n addresses that were just delivered are all that is left of the message: it is then removed at once, and
+// a journal would have to be created only to be removed with it.
+func (a *attempt) last(n int) bool {
+	return n == a.outstanding && len(a.failed) == 0 && len(a.deferred) == 0
+}
+
+// fatal texts shared by the stages.
+func noTransport(name string) string {
+	return fmt.Sprintf("%s transport not found", name)
+}

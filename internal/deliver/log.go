@@ -1,0 +1,135 @@
+package deliver
+
+import (
+	"time"
+
+	"exigo/internal/eventlog"
+	"exigo/internal/mail"
+	"exigo/internal/transport"
+)
+
+func (a *attempt) format() eventlog.Format { return a.d.Format(a.d.Log.Selectors()) }
+
+// silent tells whether the router or transport of the address has disable_logging.
+func (a *attempt) silent(addr *mail.Address) bool {
+	if rt, ok := a.d.Routes.Router(addr.Router); ok && rt.Generic.DisableLogging {
+		return true
+	}
+	t, ok := a.d.Transports[addr.Transport]
+	return ok && t.Generic.DisableLogging
+}
+
+// line collects what the lines about an address say.
+func (a *attempt) line(flag string, addr *mail.Address) eventlog.Delivery {
+	d := eventlog.Delivery{Flag: flag, Message: a.msg, Address: addr,
+		QueueTime: a.d.World.Clock.Now().Sub(a.msg.Received), DeliverTime: addr.Outcome.DeliveryTime}
+	if t, ok := a.d.Transports[addr.Transport]; ok {
+		d.ReturnPathKnown = true
+		d.ReturnPath = a.msg.Sender
+		if addr.Outcome.ReturnPath != nil {
+			d.ReturnPath = *addr.Outcome.ReturnPath
+		}
+		d.AsLocal = t.Driver.Local != nil && a.logAsLocal(addr)
+	}
+	return d
+}
+
+func (a *attempt) logAsLocal(addr *mail.Address) bool {
+	rt, ok := a.d.Routes.Router(addr.Router)
+	if !ok {
+		return false
+	}
+	if rt.Generic.LogAsLocal != nil {
+		return *rt.Generic.LogAsLocal
+	}
+	return rt.Driver.LogAsLocal
+}
+
+// logDelivery writes the line of a success: "=>", "->" for further addresses of one delivery, "*>" when -N pretends.
+func (a *attempt) logDelivery(addr *mail.Address, t *transport.Transport) {
+	a.noteSuccess(addr)
+	if a.silent(addr) {
+		return
+	}
+	flag := "=>"
+	switch {
+	case a.options.DontDeliver:
+		flag = "*>"
+	case addr.Outcome.Further:
+		flag = "->"
+	case addr.Outcome.Cutthrough:
+		flag = ">>"
+	}
+	d := a.line(flag, addr)
+	d.Size, d.Shadow = addr.Outcome.Size, addr.Outcome.Shadow
+	a.d.Log.Mainf(a.msg.ID, "%s", a.format().Delivered(d))
+}
+
+// logDiscard writes the line of an address that was sent to :blackhole:.
+func (a *attempt) logDiscard(addr *mail.Address) {
+	if a.silent(addr) {
+		return
+	}
+	line := "=> " + discardName(addr) + " <" + addr.Address + ">"
+	if addr.Router != "" {
+		line += " R=" + addr.Router
+	}
+	a.d.Log.Mainf(a.msg.ID, "%s", line)
+}
+
+func discardName(addr *mail.Address) string {
+	if addr.Kind == mail.KindFile {
+		return addr.Address
+	}
+	return ":blackhole:"
+}
+
+func (a *attempt) logFailure(addr *mail.Address) {
+	if a.silent(addr) {
+		return
+	}
+	text := a.format().Failed(a.line("**", addr))
+	a.d.Log.Mainf(a.msg.ID, "%s", text)
+	a.note(text[len("** "):])
+}
+
+// logDeferral writes a "==" line; what was merely not due is shown by +retry_defer only.
+func (a *attempt) logDeferral(addr *mail.Address) {
+	if a.silent(addr) || a.skipped(addr) && !a.d.Log.Has(eventlog.RetryDefer) {
+		return
+	}
+	if addr.RetrySkipped && addr.Outcome.Errno == 0 {
+		return
+	}
+	d := a.line("==", addr)
+	switch addr.Outcome.Errno {
+	case mail.ErrnoRoutingRetry, mail.ErrnoQueueDomain:
+		d.Routing = true
+	}
+	text := a.format().Deferred(d)
+	to := eventlog.Main
+	if addr.Outcome.Result == mail.Panicked {
+		to |= eventlog.Panic
+	}
+	a.d.Log.Write(eventlog.Entry{To: to, ID: a.msg.ID, Text: text})
+	a.note(text[len("== "):])
+}
+
+// logRoutingEnds logs the addresses for which routing was the end of this attempt.
+func (a *attempt) logRoutingEnds() {
+	for _, addr := range a.failed {
+		a.logFailure(addr)
+	}
+	for _, addr := range a.deferred {
+		a.logDeferral(addr)
+	}
+}
+
+// completed writes the last line of a message.
+func (a *attempt) completed() {
+	text := "Completed"
+	if a.d.Log.Has(eventlog.QueueTimeOverall) {
+		text += " QT=" + a.format().Duration(a.d.World.Clock.Now().Sub(a.msg.Received).Truncate(time.Millisecond))
+	}
+	a.d.Log.Mainf(a.msg.ID, "%s", text)
+}

@@ -1,0 +1,130 @@
+package deliver
+
+import (
+	"strings"
+	"sync"
+
+	"exigo/internal/mail"
+	"exigo/internal/transport"
+)
+
+// deliverRemote runs the remote deliveries, up to remote_max_parallel of them at the same time.
+func (a *attempt) deliverRemote() {
+	a.sortRemote()
+	groups := a.remoteGroups()
+	a.remote = nil
+	most := max(a.d.Main.RemoteMaxParallel, 1)
+	if len(groups) == 1 || most == 1 {
+		for _, g := range groups {
+			a.runRemote(g)
+		}
+		return
+	}
+	slots := make(chan struct{}, most)
+	var wg sync.WaitGroup
+	for _, g := range groups {
+		slots <- struct{}{}
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			defer func() { <-slots }()
+			defer a.recoverRun(g)
+			a.runRemote(g)
+		}()
+	}
+	wg.Wait()
+}
+
+// recoverRun keeps a mistake in one delivery from ending the others.
+func (a *attempt) recoverRun(group []*mail.Address) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	a.d.Log.Panicf(a.msg.ID, "delivery abandoned: %v", p)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, addr := range group {
+		if addr.Outcome.Result != mail.Delivered {
+			a.deferAddress(addr, -1, "delivery abandoned")
+		}
+	}
+}
+
+// remoteGroups puts together the addresses that one run of a transport can serve (spec 30.1): same transport, hosts,
+// errors address, header changes and user, and one domain unless multi_domain allows several.
+func (a *attempt) remoteGroups() [][]*mail.Address {
+	var groups [][]*mail.Address
+next:
+	for _, addr := range a.remote {
+		limits := a.d.Transports[addr.Transport].Limits(a.routingScope(addr))
+		for i, g := range groups {
+			first := g[0]
+			if first.Transport != addr.Transport || limits.MaxRecipients > 0 && len(g) >= limits.MaxRecipients ||
+				!limits.MultiDomain && !strings.EqualFold(first.Domain, addr.Domain) || !sameRemote(first, addr) {
+				continue
+			}
+			if !limits.MultiDomain || batchVariables(first, addr, a.d.Transports[addr.Transport]) {
+				groups[i] = append(g, addr)
+				continue next
+			}
+		}
+		groups = append(groups, []*mail.Address{addr})
+	}
+	return groups
+}
+
+func sameRemote(x, y *mail.Address) bool {
+	if len(x.Hosts) != len(y.Hosts) || len(x.FallbackHosts) != len(y.FallbackHosts) {
+		return false
+	}
+	for i := range x.Hosts {
+		h, k := x.Hosts[i], y.Hosts[i]
+		if h.Name != k.Name || h.Address != k.Address || h.Port != k.Port || h.MX != k.MX {
+			return false
+		}
+	}
+	for i := range x.FallbackHosts {
+		if x.FallbackHosts[i].Name != y.FallbackHosts[i].Name {
+			return false
+		}
+	}
+	return x.ErrorsTo == y.ErrorsTo && x.ErrorsToSet == y.ErrorsToSet && x.UID == y.UID && x.GID == y.GID &&
+		sameStrings(x.ExtraHeaders, y.ExtraHeaders) && sameStrings(x.RemoveHeaders, y.RemoveHeaders)
+}
+
+func (a *attempt) runRemote(group []*mail.Address) {
+	r := a.runFor(group)
+	switch {
+	case a.options.DontDeliver:
+		r.Set(mail.Outcome{Result: mail.Delivered})
+	default:
+		release, ok := a.parallelRun(r)
+		if !ok {
+			r.Set(mail.Outcome{Result: mail.Deferred, Errno: mail.ErrnoTransportLimit, Message: "concurrency limit reached for transport"})
+			break
+		}
+		err := a.remote1(r)
+		release()
+		r.Settle(err)
+	}
+	a.settleAll(group, r.Transport)
+}
+
+func (a *attempt) remote1(r *transport.Run) error {
+	if err := r.Begin(); err != nil {
+		return err
+	}
+	return r.Transport.Driver.Remote(a.ctx, r)
+}
+
+// rememberWaiting ends the first stage of a two-stage queue run: the hosts of each remote address now know that the message waits
+// for them, so that the second stage can send it over a connection that another message opened.
+func (a *attempt) rememberWaiting() {
+	if a.d.Waiting == nil {
+		return
+	}
+	for _, addr := range a.remote {
+		a.d.Waiting(a.ctx, a.msg.ID, addr)
+	}
+}

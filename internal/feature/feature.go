@@ -1,0 +1,55 @@
+// Package feature is the contract of a room: everything that a feature can add to the program is a field of Feature. The
+// catalog lists the rooms; no room knows another.
+//
+// Trust: declarations only; what rooms do with untrusted data is said in their own packages.
+package feature
+
+import (
+	"exigo/internal/acl"
+	"exigo/internal/bounce"
+	"exigo/internal/eventlog"
+	"exigo/internal/expand"
+	"exigo/internal/lookup"
+	"exigo/internal/option"
+	"exigo/internal/smtpclient"
+	"exigo/internal/smtpserver"
+	"exigo/internal/spool"
+	"exigo/internal/tlspolicy"
+)
+
+// Feature is everything a room can add. A field here is a touch point; there are no others.
+type Feature struct {
+	// Name is the folder's; Doc one sentence for the reference.
+	Name, Doc string
+	// Support is the word for the "Support for:" line of -bV, "" for none.
+	Support string
+	// Needs names features whose results this one reads.
+	Needs []string
+	// Macros are names to predefine beside _HAVE_SUPPORT and those of the options, without value.
+	Macros []string
+
+	// Options adds settings to any scope of the configuration.
+	Options []option.Set
+	// Variables, Items, Operators and Tests are words of the expansion language.
+	Variables []expand.Variable
+	Items     []expand.Item
+	Operators []expand.Operator
+	Tests     []expand.Condition
+	Lookups   []*lookup.Driver
+	// Conditions and Controls are words of ACLs.
+	Conditions []acl.Condition
+	Controls   []acl.Control
+	// Extensions is what a client is offered, Outgoing what is asked of a server.
+	Extensions []*smtpserver.Extension
+	Outgoing   []*smtpclient.Extension
+	// Accept wraps a fresh connection, before the banner.
+	Accept []smtpserver.Accept
+	// TLS adjusts what is negotiated.
+	TLS []tlspolicy.Adjust
+	// Fields is what travels in the spool.
+	Fields []spool.Field
+	// Tags are fields of log lines.
+	Tags []eventlog.Tag
+	// Bounce are per-recipient fields of delivery reports.
+	Bounce []bounce.Field
+}
