@@ -109,8 +109,8 @@ type Result int
 
 // Results of exchanges. For a server: OK, Fail, Defer (temporary; the text goes to the client), Cancelled (the client sent
 // "*"), BadBase64, Unexpected (a response where none was due) and Lost (the connection is gone). For a client: OK, Fail (the
-// server said no: try the next), Cancelled (an expansion was forced to fail: try the next), and with an error Defer, for
-// everything that ends the attempt to use the server.
+// server said no: try the next), Cancelled (we gave up: try the next; with an error that is for the log, without one because an
+// expansion was forced to fail), and with an error Defer, for everything that ends the attempt to use the server.
 const (
 	OK Result = iota
 	Fail
@@ -145,7 +145,9 @@ type ServerExchange struct {
 	Challenge func(text []byte) (line string, err error)
 	// Hostname is $primary_hostname.
 	Hostname string
-	// SetValues makes $auth1 ... and $1 ... of the values.
+	// Public is the text for the client that goes with Defer: what a condition yielded that means neither yes nor no.
+	Public string
+
 	values []string
 }
 
@@ -162,8 +164,8 @@ func setValues(s *expand.Scope, values []string, numbers bool) {
 	if s.Extra == nil {
 		s.Extra = make(map[string]mail.Value)
 	}
-	for i, name := range [...]string{"auth1", "auth2", "auth3", "auth4"} {
-		if i < len(values) && i < 3 || i < len(values) && i == 3 {
+	for i, name := range [...]string{"auth1", "auth2", "auth3"} {
+		if i < len(values) {
 			s.Extra[name] = mail.Taint(values[i])
 		} else {
 			delete(s.Extra, name)
@@ -198,7 +200,9 @@ func (x *ServerExchange) Condition(text option.Expanded, unset Result) (Result, 
 		}
 		return Defer, err.Error()
 	}
-	return Decide(v.S)
+	result, message := Decide(v.S)
+	x.Public = message
+	return result, message
 }
 
 // Decide reads the result of a condition; see Condition.
@@ -274,4 +278,15 @@ func (x *ClientExchange) Usable() (bool, error) {
 		return false, nil
 	}
 	return true, nil
+}
+
+// ByCode turns a server's reply into the result of a client's exchange: 2xx is OK, 5xx Fail, all else Defer with an error.
+func ByCode(code int, reply string) (Result, error) {
+	switch code / 100 {
+	case 2:
+		return OK, nil
+	case 5:
+		return Fail, nil
+	}
+	return Defer, fmt.Errorf("%d %s", code, reply)
 }

@@ -49,7 +49,7 @@ func (s *Session) mayAdvertise(a *auth.Authenticator) bool {
 	v, err := s.svc.Engine.Expand(s.Scope(), condition)
 	if err != nil {
 		if !isForced(err) && !expand.IsTemporary(err) {
-			s.logPanic("failed to expand \"" + s.printable(condition) + "\": " + s.printable(err.Error()))
+			s.logPanic("failed to expand condition \"" + s.printable(condition) + "\" for " + a.Name + " authenticator: " + s.printable(err.Error()))
 		}
 		return false
 	}
@@ -118,14 +118,14 @@ func (s *Session) authenticate(a *auth.Authenticator, initial string) {
 	}
 	id := s.authID(a, result)
 	auth.ClearValues(scope)
-	reply := s.authReply(a, result, text, id)
+	reply := s.authReply(a, result, id)
 	if reply == "" {
 		return
 	}
-	if s.svc.Event != nil {
-		s.noun.FailedID = id
+	if result != auth.Defer {
+		text = ""
 	}
-	s.authFailed(a, reply, text, result, id)
+	s.authFailed(a, reply, x.Public, text, id)
 }
 
 // authID expands server_set_id.
@@ -141,7 +141,7 @@ func (s *Session) authID(a *auth.Authenticator, result auth.Result) string {
 }
 
 // authReply answers a success, and returns the reply for anything else: "535 Incorrect authentication data".
-func (s *Session) authReply(a *auth.Authenticator, result auth.Result, text, id string) string {
+func (s *Session) authReply(a *auth.Authenticator, result auth.Result, id string) string {
 	switch result {
 	case auth.OK:
 		s.Authenticated(a, id)
@@ -166,22 +166,20 @@ func (s *Session) Authenticated(a *auth.Authenticator, id string) {
 	s.noun.Authenticator, s.noun.AuthPublicName, s.noun.AuthID, s.noun.FailedID = a.Name, a.PublicName, id, ""
 }
 
-// authFailed answers and logs a failed authentication.
-func (s *Session) authFailed(a *auth.Authenticator, reply, text string, result auth.Result, id string) {
+// authFailed answers and logs a failed authentication: public is further text for the client, private for the log.
+func (s *Session) authFailed(a *auth.Authenticator, reply, public, private, id string) {
 	s.noun.FailedID = id
-	more := ""
-	if text != "" && result == auth.Defer {
-		more = ": " + text
-	}
-	public := reply
-	if text != "" && s.main.SMTPReturnErrorDetails && result == auth.Defer {
-		public += ": " + text
-	}
-	s.line(public)
-	line := a.Name + " authenticator failed for " + s.who(true) + ": " + reply + s.printable(more)
+	line := a.Name + " authenticator failed for " + s.who(true) + ": " + reply
 	if id != "" {
 		line += " (set_id=" + s.printable(id) + ")"
 	}
+	if private != "" {
+		line += ": " + s.printable(private)
+	}
+	if public != "" {
+		reply += ": " + public
+	}
+	s.line(reply)
 	s.logReject(line)
 	if s.svc.Event != nil {
 		s.svc.Event(s.ctx, s.Scope(), "auth:fail", reply)

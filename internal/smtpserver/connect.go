@@ -47,7 +47,7 @@ func (s *Session) begin() bool {
 
 // freeCommands resets which commands do not count as nonmail (spec 49.6).
 func (s *Session) freeCommands() {
-	s.rsetUncounted, s.heloUncounted, s.authUncounted, s.tlsUncounted = false, true, true, true
+	s.rsetUncounted, s.heloUncounted, s.authUncounted, s.tlsUncounted = true, true, true, true
 }
 
 // connectionOptions expands the options that hold for the whole connection.
@@ -139,10 +139,14 @@ func (s *Session) identify() bool {
 
 // lookupName finds the client's name, once.
 func (s *Session) lookupName() {
-	if s.noun.NameLookup != 0 || s.svc.HostName == nil || s.noun.HostName != "" {
+	if s.noun.NameLookup != 0 || s.noun.HostName != "" {
 		return
 	}
-	if found, _, reason := s.svc.HostName(s.ctx, s.Scope()); !found && reason != "" && s.svc.Log.Has(eventlog.HostLookupFailed) {
+	find := s.svc.HostName
+	if find == nil {
+		find = FindHostName
+	}
+	if found, _, reason := find(s.ctx, s.Scope()); !found && reason != "" && s.svc.Log.Has(eventlog.HostLookupFailed) {
 		s.logMain(s.printable(reason))
 	}
 }

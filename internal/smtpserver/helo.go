@@ -134,10 +134,14 @@ func (s *Session) lookupForHELO() {
 func (s *Session) verifyHELO(verb string) bool {
 	must := s.main.HELOVerifyHosts != "" && s.matches(string(s.main.HELOVerifyHosts))
 	try := !must && s.main.HELOTryVerifyHosts != "" && s.matches(string(s.main.HELOTryVerifyHosts))
-	if !must && !try || s.svc.VerifyHELO == nil {
+	if !must && !try {
 		return true
 	}
-	ok, err := s.svc.VerifyHELO(s.ctx, s.Scope())
+	verify := s.svc.VerifyHELO
+	if verify == nil {
+		verify = VerifyHELO
+	}
+	ok, err := verify(s.ctx, s.Scope())
 	if ok || !must {
 		return true
 	}

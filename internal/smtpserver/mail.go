@@ -17,6 +17,7 @@ func (s *Session) mailCommand(argument string) {
 	if !s.mailAllowed(argument) {
 		return
 	}
+	s.noun.RcptCount, s.noun.Recipients, s.rcptReply, s.rcptReplySame = 0, 0, "", false
 	defer s.slowMail()
 	text, refusal := s.parameters(argument, s.srv.mailParams, false)
 	if refusal != nil {
