@@ -36,10 +36,10 @@ var charsetAliases = map[string]encoding.Encoding{
 	"cp1250": charmap.Windows1250, "cp1251": charmap.Windows1251, "cp1252": charmap.Windows1252,
 	"cp1253": charmap.Windows1253, "cp1254": charmap.Windows1254, "cp1255": charmap.Windows1255,
 	"cp1256": charmap.Windows1256, "cp1257": charmap.Windows1257, "cp1258": charmap.Windows1258,
-	"iso8859-1": charmap.ISO8859_1, "iso_8859-1": charmap.ISO8859_1, "iso8859-15": charmap.ISO8859_15,
 	"gb2312": simplifiedchinese.GBK, "cp936": simplifiedchinese.GBK, "x-gbk": simplifiedchinese.GBK,
 	"ks_c_5601-1987": korean.EUCKR, "cp949": korean.EUCKR, "cp932": japanese.ShiftJIS, "windows-31j": japanese.ShiftJIS,
 	"cp950": traditionalchinese.Big5, "tis-620": charmap.Windows874, "cp874": charmap.Windows874,
+	"iso-8859-11": charmap.Windows874, "sjis": japanese.ShiftJIS,
 	"latin-9": charmap.ISO8859_15, "latin9": charmap.ISO8859_15,
 	"utf-16":   unicode.UTF16(unicode.BigEndian, unicode.UseBOM),
 	"utf-16be": unicode.UTF16(unicode.BigEndian, unicode.IgnoreBOM),
@@ -56,6 +56,9 @@ func findCharset(name string) (charset, bool) {
 		return charset{}, true
 	case "us-ascii", "ascii", "ansi_x3.4-1968", "iso646-us":
 		return charset{ascii: true}, true
+	}
+	if rest, ok := strings.CutPrefix(name, "iso8859-"); ok {
+		name = "iso-8859-" + rest
 	}
 	if e, ok := charsetAliases[name]; ok {
 		return charset{encoding: e}, true
