@@ -32,7 +32,7 @@ func Compile(instances []*Instance, drivers []*Driver, services Services) (*Engi
 		if !ok {
 			return nil, &ConfigError{Instance: i, Located: true, Text: fmt.Sprintf("router %s: cannot find router driver \"%s\"", i.Name, i.Driver)}
 		}
-		r := &Router{Instance: i, Driver: d, Generic: settings[Generic](i), Index: len(e.routers)}
+		r := &Router{Instance: i, Driver: d, Generic: Settings[Generic](i), Index: len(e.routers)}
 		if err := r.compile(); err != nil {
 			return nil, err
 		}
@@ -55,7 +55,7 @@ func (r *Router) compile() error {
 		return r.mistake(err)
 	}
 	if r.Driver.Check != nil {
-		if err := r.Driver.Check(r); err != nil {
+		if err := r.Driver.Check(r.Instance); err != nil {
 			return r.mistake(err)
 		}
 	}

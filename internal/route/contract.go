@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"time"
 
+	"exigo/internal/config"
 	"exigo/internal/expand"
 	"exigo/internal/mail"
 	"exigo/internal/option"
@@ -48,13 +49,18 @@ type Driver struct {
 	Options option.Set
 	// Check examines one instance when the configuration is read; its error is a configuration error
 	// without the leading "NAME router:". nil when there is nothing to check.
-	Check func(r *Router) error
+	Check func(i *Instance) error
 	// Run handles one address whose preconditions hold.
 	Run func(r *Run) Outcome
 	// Transport says whether the generic transport option must, may or must not be set.
 	Transport TransportUse
 	// LogAsLocal is the default of log_as_local.
 	LogAsLocal bool
+	// Once tells whether the router must not handle an address with any ancestor that it has handled (no_repeat_use);
+	// nil: it may, unless the ancestor has the same name.
+	Once func(i *Instance) bool
+	// CopyRouting tells whether other addresses of the same domain may be given the same routing (same_domain_copy_routing).
+	CopyRouting func(i *Instance) bool
 }
 
 // TransportUse says whether a kind of router needs the transport option.
@@ -68,15 +74,7 @@ const (
 )
 
 // Instance is one router as the configuration names it.
-type Instance struct {
-	Name, Driver string
-	// Options holds the Generic settings and the driver's own.
-	Options option.Bag
-	// Set has the names of the options that were given.
-	Set  map[string]bool
-	File string
-	Line int
-}
+type Instance = config.Instance
 
 // Router is a compiled Instance.
 type Router struct {
@@ -93,10 +91,8 @@ type Router struct {
 	self           selfAction
 }
 
-// Settings returns the router's private settings of type S.
-func Settings[S any](r *Router) *S { return settings[S](r.Instance) }
-
-func settings[S any](i *Instance) *S { return option.Of[S](i.Options) }
+// Settings returns a router's settings of type S, the generic or the driver's own.
+func Settings[S any](i *Instance) *S { return option.Of[S](i.Options) }
 
 // Run is one router at work on one address.
 type Run struct {
@@ -107,13 +103,12 @@ type Run struct {
 	Engine  *Engine
 	// Mode says why the address is routed.
 	Mode mail.VerifyMode
-	// Identity is the user of user/group or check_local_user, if any, HasIdentity tells.
-	Identity Identity
 	// LocalUser is set after check_local_user: the account.
 	LocalUser *LocalUser
 
 	children []*mail.Address
-	assigned bool
+	local    bool
+	home     string // $home
 }
 
 // LocalUser is what check_local_user found.
@@ -250,15 +245,18 @@ type Verified struct {
 	AddressData, DomainData, LocalPartData mail.Value
 }
 
-// Routed is what became of one address that Engine.Route handled. Exactly one of the groups is filled, except that
-// Clone may come with any success.
+// Routed is what became of one address that Engine.Route handled.
 type Routed struct {
-	// Outcome is Accepted, Fail, Defer, Error, Discard, Rerouted.
+	// Outcome is Accepted, Fail, Defer, Error, Discard or Rerouted. For Fail, Defer and Error the address's Outcome has the texts.
 	Outcome Outcome
-	// Address is set when it was assigned to a transport (its Transport is set).
+	// Address is the address that was routed. Its Transport is set if it is to be delivered as it is.
 	Address *mail.Address
-	// Children are new addresses to route; their Parent is the address. With "unseen", the clone that goes on is the last of them.
+	// Children are new addresses to route, in order; the caller counts them: each one's Parent.Children++. With "unseen", the last of
+	// them is the clone that goes on with the next router, and the address itself has become a child of a copy of itself: clone and
+	// address have one parent, whose Children counts the address already.
+	// Children of Kind file, pipe and reply are not routed again: their Transport is set; those that are forbidden come with
+	// Outcome.Result Failed.
 	Children []*mail.Address
-	// Local tells whether the transport is a local one.
+	// Local tells whether Transport is a local one.
 	Local bool
 }

@@ -2,10 +2,17 @@ package route
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"strings"
 
 	"exigo/internal/expand"
 	"exigo/internal/mail"
+	"exigo/internal/option"
 )
+
+// unrouteable is the error text when no router handles an address.
+const unrouteable = "Unrouteable address"
 
 // Engine holds the compiled routers of one configuration. It is immutable and may be used by many goroutines.
 type Engine struct {
@@ -20,12 +27,235 @@ func (e *Engine) Router(name string) (*Router, bool) {
 	return r, ok
 }
 
-// Route offers the address to the routers, beginning at Address.StartRouter or the first one, until one takes it.
+// verdict says whether a router is to be run, after its preconditions or options were looked at.
+type verdict int
+
+const (
+	proceed verdict = iota
+	skip
+	decline
+	postpone // defer, or fail with the given text
+	refuse
+)
+
+// Route offers the address to the routers, beginning at Address.StartRouter or the first one, until one takes it. Address.Address is
+// complete, with a domain; the reason for routing is Address.Mode. The scope's Address and its variables of the
+// moment are as before when Route returns.
 func (e *Engine) Route(ctx context.Context, s *expand.Scope, a *mail.Address) Routed {
+	oldAddress, oldCtx := s.Address, s.Ctx
+	s.Address, s.Ctx = a, ctx
+	restore := []func(){s.SetExtra("router_name", mail.Value{}), s.SetExtra("home", mail.Value{}),
+		s.SetExtra("local_user_uid", mail.Value{}), s.SetExtra("local_user_gid", mail.Value{})}
+	defer func() {
+		for _, f := range restore {
+			f()
+		}
+		s.Address, s.Ctx = oldAddress, oldCtx
+	}()
+	a.Outcome = mail.Outcome{}
+	Split(a)
+	hacked, err := percentHack(s, a)
+	if err != nil {
+		return e.deferred(a, mail.ErrnoListDefer, "percent_hack_domains lookup deferred")
+	}
+	if hacked != "" {
+		return Routed{Outcome: Rerouted, Address: a, Children: []*mail.Address{newChild(a, hacked)}}
+	}
+	start := 0
+	if a.StartRouter != "" {
+		if r, ok := e.byName[a.StartRouter]; ok {
+			start = r.Index
+		} else if a.StartRouter == afterLast {
+			start = len(e.routers)
+		}
+	}
+	return e.from(ctx, s, a, start)
+}
+
+// afterLast is the StartRouter of the clone that a last router with "unseen" leaves.
+const afterLast = "\x00end"
+
+// from goes through the routers from the one of that index on.
+func (e *Engine) from(ctx context.Context, s *expand.Scope, a *mail.Address, start int) Routed {
+	var last *Router
+	for i := start; i < len(e.routers); {
+		r := e.routers[i]
+		i++
+		last, a.Router = r, r.Name
+		if ctx.Err() != nil {
+			return e.deferred(a, -1, "routing was interrupted")
+		}
+		if looped(r, a) {
+			continue
+		}
+		run := &Run{Ctx: ctx, Scope: s, Router: r, Address: a, Engine: e, Mode: a.Mode}
+		s.Extra["router_name"] = mail.Clean(r.Name)
+		outcome := Decline
+		switch run.prepare() {
+		case skip:
+			continue
+		case postpone:
+			return e.settle(run, Defer)
+		case refuse:
+			return e.settle(run, Fail)
+		case proceed:
+			outcome = r.Driver.Run(run)
+		}
+		switch outcome {
+		case Pass:
+			if r.pass != nil {
+				i = r.pass.Index
+			}
+			continue
+		case Decline:
+			more, err := run.flag("more", r.Generic.More, true)
+			if err != nil {
+				return e.deferred(a, mail.ErrnoExpandFail, err.Error())
+			}
+			if more {
+				continue
+			}
+			return e.unrouteable(s, a, r)
+		}
+		return e.settle(run, outcome)
+	}
+	return e.unrouteable(s, a, last)
+}
+
+// looped tells whether the router has already handled an ancestor of the same name (or any, without repeat_use).
+func looped(r *Router, a *mail.Address) bool {
+	once := r.Driver.Once != nil && r.Driver.Once(r.Instance)
+	for p := a.Parent; p != nil; p = p.Parent {
+		if p.Router == r.Name && (once || strings.EqualFold(p.Address, a.Address)) {
+			return true
+		}
+	}
+	return false
+}
+
+// deferred ends routing with a temporary error.
+func (e *Engine) deferred(a *mail.Address, errno int, text string) Routed {
+	a.Outcome.Result, a.Outcome.Errno, a.Outcome.Message = mail.Deferred, errno, text
 	return Routed{Outcome: Defer, Address: a}
 }
 
-// Verify routes an address in verify mode and follows the rules of spec 44.51 for redirection.
-func (e *Engine) Verify(ctx context.Context, s *expand.Scope, address string, o VerifyOptions) Verified {
-	return Verified{Result: mail.Deferred, Address: address}
+// unrouteable ends routing when no router is left. last is the last one that was considered.
+func (e *Engine) unrouteable(s *expand.Scope, a *mail.Address, last *Router) Routed {
+	if a.Outcome.Message == "" {
+		a.Outcome.Message = unrouteable
+		if last != nil && last.Generic.CannotRouteMessage != "" {
+			v, err := s.Engine.Expand(s, string(last.Generic.CannotRouteMessage))
+			switch {
+			case err == nil:
+				a.Outcome.Message = v.S
+			case !errors.Is(err, expand.ErrForced):
+				e.panic(s, fmt.Sprintf("failed to expand cannot_route_message in %s router: %s", last.Name, err))
+			}
+		}
+	}
+	a.Router = ""
+	a.Outcome.Result = mail.Failed
+	return Routed{Outcome: Fail, Address: a}
+}
+
+// settle makes the result of a router's final outcome.
+func (e *Engine) settle(run *Run, outcome Outcome) Routed {
+	a, r := run.Address, run.Router
+	out := Routed{Outcome: outcome, Address: a}
+	switch outcome {
+	case Fail:
+		a.Outcome.Result = mail.Failed
+		return out
+	case Defer, Error:
+		a.Outcome.Result = mail.Deferred
+		if a.Outcome.Errno == 0 {
+			a.Outcome.Errno = mail.ErrnoUnknown
+		}
+		return out
+	}
+	if r.failsVerify(a.Mode) && outcome != Rerouted {
+		a.Outcome.Result, a.Outcome.Message = mail.Failed, r.Name+" router forced verify failure"
+		return Routed{Outcome: Fail, Address: a}
+	}
+	a.Outcome.Message = ""
+	out.Children, out.Local = run.children, run.local
+	if outcome == Rerouted {
+		return out
+	}
+	unseen, err := run.flag("unseen", r.Generic.Unseen, false)
+	if err != nil {
+		a.Transport, a.Hosts = "", nil
+		return e.deferred(a, mail.ErrnoExpandFail, err.Error())
+	}
+	if unseen {
+		out.Children = append(out.Children, e.clone(a, r))
+		if outcome == Discard {
+			out.Outcome = Accepted
+		}
+	}
+	return out
+}
+
+// clone makes the copy of an address that goes on behind a router with "unseen". The address itself becomes, like the
+// clone, a child of what it was.
+func (e *Engine) clone(a *mail.Address, r *Router) *mail.Address {
+	parent := *a
+	parent.Children = 1
+	parent.Transport, parent.Hosts, parent.Outcome = "", nil, mail.Outcome{}
+	a.Parent = &parent
+	a.Unique += "/" + r.Name
+	c := newChild(&parent, a.Address)
+	c.ExtraHeaders, c.RemoveHeaders = nil, nil
+	c.StartRouter = afterLast
+	if r.Index+1 < len(e.routers) {
+		c.StartRouter = e.routers[r.Index+1].Name
+	}
+	return c
+}
+
+// flag evaluates an option that may be an expansion; a forced failure gives the default.
+func (r *Run) flag(name string, o option.ExpandedBool, byDefault bool) (bool, error) {
+	if o.Text == "" {
+		return o.Value, nil
+	}
+	v, err := r.expand(string(o.Text))
+	if err != nil {
+		if errors.Is(err, expand.ErrForced) {
+			return byDefault, nil
+		}
+		return false, fmt.Errorf("failed to expand \"%s\" in %s router: %s", name, r.Router.Name, err)
+	}
+	switch strings.ToLower(v.S) {
+	case "yes", "true":
+		return true, nil
+	case "no", "false":
+		return false, nil
+	}
+	return false, fmt.Errorf("\"%s\" is not a valid value for the \"%s\" option in the %s router", v.S, name, r.Router.Name)
+}
+
+func (r *Run) expand(text string) (mail.Value, error) { return r.Scope.Engine.Expand(r.Scope, text) }
+
+// failsVerify tells whether what the router accepts is refused in verification.
+func (r *Router) failsVerify(mode mail.VerifyMode) bool {
+	g := r.Generic
+	switch mode {
+	case mail.ForVerifyRecipient:
+		return g.FailVerify || g.FailVerifyRcpt
+	case mail.ForVerifySender:
+		return g.FailVerify || g.FailVerifySender
+	}
+	return false
+}
+
+func (e *Engine) panic(s *expand.Scope, line string) {
+	if e.services.Panic != nil {
+		e.services.Panic(s, line)
+	}
+}
+
+func (e *Engine) log(s *expand.Scope, line string) {
+	if e.services.Log != nil {
+		e.services.Log(s, line)
+	}
 }
