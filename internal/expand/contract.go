@@ -105,6 +105,8 @@ type Hooks struct {
 	ReadFile func(ctx context.Context, path string) ([]byte, error)
 	// Log writes a line to the main log; Panic to main and panic log.
 	Log, Panic func(line string)
+	// LogSelected writes a line to the main log if log_selector has the selector.
+	LogSelected func(selector, line string)
 	// EmbeddedPerl etc. of later milestones are added here.
 }
 

@@ -115,3 +115,17 @@ func (s *Scope) Panic(format string, args ...any) {
 		s.Engine.Hooks.Panic(fmt.Sprintf(format, args...))
 	}
 }
+
+// Log writes to the main log, if there is one.
+func (s *Scope) Log(format string, args ...any) {
+	if s.Engine.Hooks.Log != nil {
+		s.Engine.Hooks.Log(fmt.Sprintf(format, args...))
+	}
+}
+
+// LogSelected writes to the main log if log_selector has the selector.
+func (s *Scope) LogSelected(selector, format string, args ...any) {
+	if s.Engine.Hooks.LogSelected != nil {
+		s.Engine.Hooks.LogSelected(selector, fmt.Sprintf(format, args...))
+	}
+}

@@ -232,28 +232,25 @@ func namedList(s *expand.Scope, kinds, name string, depth int) (string, bool) {
 		if !ok {
 			continue
 		}
-		_, items := expand.SplitList(text)
-		refers := strings.HasPrefix(strings.TrimLeft(text, space), "<")
+		separator, items := expand.SplitList(text)
+		refers := separator != ':'
 		for _, item := range items {
 			refers = refers || strings.HasPrefix(item, "+")
 		}
 		if !refers {
 			return text, true
 		}
-		var out []byte
-		for n, item := range items {
+		var out []string
+		for _, item := range items {
 			if sub, ok := strings.CutPrefix(item, "+"); ok {
 				if list, ok := namedList(s, kinds[i:i+1], sub, depth+1); ok {
-					if n > 0 {
-						out = append(out, ':')
-					}
-					out = append(out, list...)
+					out = append(out, list)
 					continue
 				}
 			}
-			out = expand.AppendElement(out, n == 0, ':', item)
+			out = append(out, strings.ReplaceAll(item, ":", "::"))
 		}
-		return string(out), true
+		return strings.Join(out, " : "), true
 	}
 	return "", false
 }
