@@ -28,6 +28,7 @@ import (
 	"exigo/internal/smtpserver"
 	"exigo/internal/spool"
 	"exigo/internal/steward"
+	"exigo/internal/submit"
 	"exigo/internal/tlspolicy"
 	"exigo/internal/transport"
 )
@@ -75,9 +76,12 @@ type Server struct {
 	// Identity is exim_user and exim_group.
 	Identity transport.Identity
 
+	Receiver *submit.Receiver
+	// Delivery is what is done with messages that come in (-od options); DontDeliver is -N.
+	Delivery    submit.Delivery
+	DontDeliver bool
+
 	request Request
-	// Foreground delivers a received message before its reception returns (-odi); otherwise Index does it.
-	Foreground bool
 }
 
 // maxDeliveries is how many messages are delivered at the same time by one process.
@@ -288,6 +292,7 @@ func (s *Server) connect() {
 		Routes: s.Routes, Transports: s.Transports, Services: services, Rules: s.Rules, Hints: s.retryHints(), Steward: s.Steward,
 		Format: s.Format, Bouncer: bouncer}
 	s.Runner = &queue.Runner{World: s.World, Main: s.Main, Spool: s.Spool, Log: s.Log, Deliver: s.Deliverer.Message, Workers: s.workers()}
+	s.Receiver = submit.New(s.submitServices())
 	s.SMTP = smtpserver.New(s.smtpServices(), nil)
 }
 

@@ -140,11 +140,11 @@ func (s *Server) routeServices() route.Services {
 		},
 		Command: s.command,
 		RewriteAddress: func(sc *expand.Scope, address string, sender bool) (string, error) {
-			return s.rewriter().Address(sc, address, sender), nil
+			return s.Rewriter().Address(sc, address, sender), nil
 		},
 		RewriteHeaders: func(sc *expand.Scope, oldDomain, newDomain string) {
 			if sc.Message != nil {
-				sc.Message.Headers = s.rewriter().Headers(sc, sc.Message.Headers, rewrite.HeaderOptions{OldDomain: oldDomain, NewDomain: newDomain})
+				sc.Message.Headers = s.Rewriter().Headers(sc, sc.Message.Headers, rewrite.HeaderOptions{OldDomain: oldDomain, NewDomain: newDomain})
 			}
 		},
 		Log:   s.mainLog,
@@ -176,8 +176,8 @@ func (s *Server) identityOf(who route.Identity) steward.Identity {
 	return out
 }
 
-// rewriter applies the rules of the rewrite section.
-func (s *Server) rewriter() *rewrite.Rewriter {
+// Rewriter applies the rules of the rewrite section.
+func (s *Server) Rewriter() *rewrite.Rewriter {
 	m := s.Main
 	return &rewrite.Rewriter{Rules: s.Rewrite,
 		Hooks: rewrite.Hooks{
@@ -293,7 +293,7 @@ func (s *Server) transportServices() *transport.Services {
 			if err != nil {
 				return h, err
 			}
-			w := s.rewriter()
+			w := s.Rewriter()
 			w.Rules = compiled
 			out, _ := w.Header(sc, h, rewrite.HeaderOptions{})
 			return out, nil

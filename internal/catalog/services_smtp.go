@@ -53,8 +53,8 @@ func (s *Server) smtpServices() smtpserver.Services {
 		Receive:         s.receiveSMTP,
 		HostName:        s.hostName,
 		VerifyHELO:      s.verifyHELO,
-		RewriteSMTP:     func(sc *expand.Scope, a string, sender bool) string { return s.rewriter().SMTP(sc, a, sender) },
-		RewriteEnvelope: func(sc *expand.Scope, a string, sender bool) string { return s.rewriter().Address(sc, a, sender) },
+		RewriteSMTP:     func(sc *expand.Scope, a string, sender bool) string { return s.Rewriter().SMTP(sc, a, sender) },
+		RewriteEnvelope: func(sc *expand.Scope, a string, sender bool) string { return s.Rewriter().Address(sc, a, sender) },
 		Verify: func(ctx context.Context, sc *expand.Scope, address string) acl.Verified {
 			return s.verifyForACL(ctx, sc, address, acl.VerifyOptions{})
 		},

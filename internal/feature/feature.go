@@ -14,6 +14,7 @@ import (
 	"exigo/internal/smtpclient"
 	"exigo/internal/smtpserver"
 	"exigo/internal/spool"
+	"exigo/internal/submit"
 	"exigo/internal/tlspolicy"
 )
 
@@ -44,6 +45,8 @@ type Feature struct {
 	Outgoing   []*smtpclient.Extension
 	// Accept wraps a fresh connection, before the banner.
 	Accept []smtpserver.Accept
+	// Reception sees every message on its way in: body, and a check before the last ACL.
+	Reception []submit.Room
 	// TLS adjusts what is negotiated.
 	TLS []tlspolicy.Adjust
 	// Fields is what travels in the spool.

@@ -11,19 +11,20 @@ type Index struct {
 	limit int
 
 	mu      sync.Mutex
-	waiting []Job
+	waiting []func(ctx context.Context)
 	running int
 	idle    chan struct{} // closed and renewed when nothing runs
 	closed  bool
 }
 
-// Job is a message that is to be tried. Start is called in a goroutine of its own.
+// Job is a message that is to be tried. Exactly one of Start, Resume and nothing is called, in a goroutine of its own.
 type Job struct {
-	ID, Queue string
-	// Start makes the attempt.
+	// Start makes the attempt at once, while the message is still open and locked.
 	Start func(ctx context.Context)
-	// Abandon is called in place of Start when there is no room to wait; it may be nil.
-	Abandon func()
+	// Park closes what is open: the message must wait, or is left to a queue run.
+	Park func()
+	// Resume makes the attempt after Park.
+	Resume func(ctx context.Context)
 }
 
 // NewIndex makes an index that runs at most limit deliveries at the same time.
@@ -39,23 +40,22 @@ func (x *Index) Arrived(ctx context.Context, j Job) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.closed || x.running >= x.limit && len(x.waiting) >= maxWaiting {
-		if j.Abandon != nil {
-			j.Abandon()
-		}
+		j.Park()
 		return
 	}
 	if x.running >= x.limit {
-		x.waiting = append(x.waiting, j)
+		j.Park()
+		x.waiting = append(x.waiting, j.Resume)
 		return
 	}
 	x.running++
-	go x.work(ctx, j)
+	go x.work(ctx, j.Start)
 }
 
 // work runs jobs until none waits.
-func (x *Index) work(ctx context.Context, j Job) {
+func (x *Index) work(ctx context.Context, run func(ctx context.Context)) {
 	for {
-		j.Start(ctx)
+		run(ctx)
 		x.mu.Lock()
 		if len(x.waiting) == 0 || x.closed {
 			x.running--
@@ -66,8 +66,8 @@ func (x *Index) work(ctx context.Context, j Job) {
 			x.mu.Unlock()
 			return
 		}
-		j = x.waiting[0]
-		x.waiting[0] = Job{}
+		run = x.waiting[0]
+		x.waiting[0] = nil
 		x.waiting = x.waiting[1:]
 		x.mu.Unlock()
 	}
@@ -77,11 +77,6 @@ func (x *Index) work(ctx context.Context, j Job) {
 func (x *Index) Close(ctx context.Context) {
 	x.mu.Lock()
 	x.closed = true
-	for _, j := range x.waiting {
-		if j.Abandon != nil {
-			j.Abandon()
-		}
-	}
 	x.waiting = nil
 	for x.running > 0 {
 		idle := x.idle
