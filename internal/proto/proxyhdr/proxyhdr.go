@@ -33,7 +33,6 @@ var ErrMalformed = errors.New("malformed PROXY header")
 const (
 	signature   = "\r\n\r\n\x00\r\nQUIT\n"
 	maxV1       = 107  // section 2.1: the longest line, with CRLF
-	maxV2       = 2048 // what is accepted of addresses and TLVs together
 	familyInet  = 1
 	familyInet6 = 2
 	streamProto = 1
@@ -123,15 +122,19 @@ func readV2(r io.Reader) (Header, error) {
 	if err := fill(r, fixed[:]); err != nil {
 		return Header{}, err
 	}
-	length := int(binary.BigEndian.Uint16(fixed[2:]))
 	if fixed[0]>>4 != 2 {
 		return Header{}, malformed("unknown version")
 	}
-	if length > maxV2 {
-		return Header{}, malformed("too long")
-	}
-	body := make([]byte, length)
+	length := int64(binary.BigEndian.Uint16(fixed[2:]))
+	var addresses [2*16 + 4]byte
+	body := addresses[:min(length, int64(len(addresses)))]
 	if err := fill(r, body); err != nil {
+		return Header{}, err
+	}
+	if n, err := io.CopyN(io.Discard, r, length-int64(len(body))); err != nil {
+		if err == io.EOF && n < length {
+			err = io.ErrUnexpectedEOF
+		}
 		return Header{}, err
 	}
 	h := Header{Version: 2}
