@@ -32,7 +32,7 @@ var ErrMalformed = errors.New("malformed PROXY header")
 
 const (
 	signature   = "\r\n\r\n\x00\r\nQUIT\n"
-	maxV1       = 107  // section 2.1: the longest line, with CRLF
+	maxV1       = 107 // section 2.1: the longest line, with CRLF
 	familyInet  = 1
 	familyInet6 = 2
 	streamProto = 1
@@ -131,8 +131,8 @@ func readV2(r io.Reader) (Header, error) {
 	if err := fill(r, body); err != nil {
 		return Header{}, err
 	}
-	if n, err := io.CopyN(io.Discard, r, length-int64(len(body))); err != nil {
-		if err == io.EOF && n < length {
+	if _, err := io.CopyN(io.Discard, r, length-int64(len(body))); err != nil {
+		if err == io.EOF {
 			err = io.ErrUnexpectedEOF
 		}
 		return Header{}, err
