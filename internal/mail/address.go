@@ -42,7 +42,9 @@ type Address struct {
 	// Router and Transport are instance names; "" until set. StartRouter is where routing begins again (pass_router).
 	Router, Transport, StartRouter string
 	// Hosts for remote transports, in order of trial; HostsRandomized when the order was made at random.
-	Hosts           []Host
+	Hosts []Host
+	// HostsRandomized says that Hosts is in an order made at random.
+	HostsRandomized bool
 	FallbackHosts   []Host
 	HostsFromRouter bool
 	// UID, GID and the home and current directory for a local delivery. The Set flags tell 0 from unset.

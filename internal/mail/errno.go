@@ -51,7 +51,7 @@ const (
 // The values of Outcome.MoreErrno: the low byte tells how the host was found, the bits above it that a
 // connection timed out or, with the 4xx numbers, the last two digits of the reply (451 gives 51<<8).
 const (
-	MoreA              = 'A'   // host found by an address record or named directly
-	MoreMX             = 'M'   // host found by an MX record
-	MoreConnectTimeout = 0x100 // with the system's ETIMEDOUT: while connecting
+	MoreA              int = 'A'   // host found by an address record or named directly
+	MoreMX             int = 'M'   // host found by an MX record
+	MoreConnectTimeout     = 0x100 // with the system's ETIMEDOUT: while connecting
 )
