@@ -44,12 +44,9 @@ const (
 func (e *Engine) Route(ctx context.Context, s *expand.Scope, a *mail.Address) Routed {
 	oldAddress, oldCtx := s.Address, s.Ctx
 	s.Address, s.Ctx = a, ctx
-	restore := []func(){s.SetExtra("router_name", mail.Value{}), s.SetExtra("home", mail.Value{}),
-		s.SetExtra("local_user_uid", mail.Value{}), s.SetExtra("local_user_gid", mail.Value{})}
+	restore := s.SetExtra("self_hostname", mail.Clean(a.SelfHostname))
 	defer func() {
-		for _, f := range restore {
-			f()
-		}
+		restore()
 		s.Address, s.Ctx = oldAddress, oldCtx
 	}()
 	a.Outcome = mail.Outcome{}
@@ -89,7 +86,6 @@ func (e *Engine) from(ctx context.Context, s *expand.Scope, a *mail.Address, sta
 			continue
 		}
 		run := &Run{Ctx: ctx, Scope: s, Router: r, Address: a, Engine: e, Mode: a.Mode}
-		s.Extra["router_name"] = mail.Clean(r.Name)
 		outcome := Decline
 		switch run.prepare() {
 		case skip:

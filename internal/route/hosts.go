@@ -11,6 +11,10 @@ import (
 	"exigo/internal/route/hostfind"
 )
 
+// RandomOrder is the MX of hosts without an MX record whose order was made at random: two lists of such hosts
+// count as the same if they hold the same hosts, and the order is not to be changed again.
+const RandomOrder = -2
+
 // HostFailure says what to do about a host that does not exist (host_find_failed, host_all_ignored of manualroute).
 type HostFailure string
 
@@ -176,7 +180,7 @@ func (r *Run) self(h mail.Host) (ok bool, outcome Outcome) {
 		return true, Accepted
 	case selfPass:
 		a.Outcome.Message, a.SelfHostname = text, h.Name
-		r.Scope.SetExtra("self_hostname", mail.Clean(h.Name))
+		r.Scope.Extra["self_hostname"] = mail.Clean(h.Name)
 		return false, Pass
 	case selfFail:
 		return false, r.Refuse("%s", text)

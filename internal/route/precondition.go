@@ -3,7 +3,6 @@ package route
 import (
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"exigo/internal/expand"
@@ -21,6 +20,7 @@ func (r *Run) prepare() verdict {
 		a.LocalPart = lower(a.CasefulLocalPart)
 	}
 	a.DomainData, a.LocalPartData = mail.Value{}, mail.Value{}
+	a.UIDSet, a.GIDSet, a.InitGroups = false, false, false
 	r.setHome("")
 	if !r.affixes() || !r.wanted() {
 		return skip
@@ -82,7 +82,6 @@ func (r *Run) Log(format string, args ...any) {
 func (r *Run) setHome(dir string) {
 	r.home = dir
 	r.Address.HomeDirectory = dir
-	r.Scope.Extra["home"] = mail.Clean(dir)
 }
 
 // matched judges the result of a list for the option of that name.
@@ -92,9 +91,6 @@ func (r *Run) matched(name string, m bool, err error) verdict {
 		return proceed
 	case err == nil, errors.Is(err, expand.ErrForced):
 		return skip
-	}
-	if !expand.IsTemporary(err) {
-		r.Panic("%s", err)
 	}
 	return r.postpone(mail.ErrnoListDefer, "%s check lookup or other defer", name)
 }
@@ -146,8 +142,7 @@ func (r *Run) checkLocalUser() verdict {
 	}
 	r.LocalUser = &LocalUser{Name: u.Name, UID: u.UID, GID: u.GID, Home: u.Home}
 	r.Address.LocalPartData = mail.Clean(u.Name)
-	r.Scope.Extra["local_user_uid"] = mail.Clean(strconv.Itoa(u.UID))
-	r.Scope.Extra["local_user_gid"] = mail.Clean(strconv.Itoa(u.GID))
+	r.Address.UID, r.Address.GID, r.Address.UIDSet, r.Address.GIDSet = u.UID, u.GID, true, true
 	r.setHome(u.Home)
 	return proceed
 }

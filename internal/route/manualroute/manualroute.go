@@ -138,10 +138,16 @@ func setHosts(r *route.Run, t route.TransportInfo, hosts string, randomize bool,
 	items := option.SplitList(hosts)
 	if randomize {
 		items = r.Randomize(items)
-		r.Address.HostsRandomized = true
 	}
 	if ok, outcome := r.LookupHosts(items, how); !ok {
 		return outcome
+	}
+	if randomize {
+		for i := range r.Address.Hosts {
+			if r.Address.Hosts[i].MX < 0 {
+				r.Address.Hosts[i].MX = route.RandomOrder
+			}
+		}
 	}
 	return route.Accepted
 }
@@ -172,9 +178,6 @@ func findRule(r *route.Run, c *settings) (rule, route.Outcome) {
 		if err != nil {
 			if errors.Is(err, expand.ErrForced) {
 				continue
-			}
-			if !expand.IsTemporary(err) {
-				r.Panic("%s", err)
 			}
 			return rule{}, r.Postpone(mail.ErrnoListDefer, "lookup defer in route_list")
 		}
