@@ -29,7 +29,7 @@ func (s *Session) offerAuth() (string, bool) {
 			s.advertised.names = make(map[*auth.Authenticator]bool)
 		}
 		s.advertised.names[a] = true
-		line.WriteString(" " + a.PublicName)
+		line.WriteString(" " + strings.ToUpper(a.PublicName))
 	}
 	s.authOffered = line.Len() > 0
 	return line.String(), s.authOffered
@@ -168,22 +168,24 @@ func (s *Session) Authenticated(a *auth.Authenticator, id string) {
 
 // authFailed answers and logs a failed authentication: public is further text for the client, private for the log.
 func (s *Session) authFailed(a *auth.Authenticator, reply, public, private, id string) {
-	s.noun.FailedID = id
-	line := a.Name + " authenticator failed for " + s.who(true) + ": " + reply
+	setID := ""
 	if id != "" {
-		line += " (set_id=" + s.printable(id) + ")"
+		setID = " (set_id=" + s.printable(id) + ")"
 	}
+	line := a.Name + " authenticator failed for " + s.who(true) + ": " + reply + setID
 	if private != "" {
 		line += ": " + s.printable(private)
 	}
+	s.noun.Authenticator, s.noun.FailedID = a.Name, setID
+	if instead := s.event("auth:fail", reply); instead != "" {
+		line = s.printable(instead)
+	}
+	s.noun.Authenticator, s.noun.FailedID = "", id
 	if public != "" {
 		reply += ": " + public
 	}
 	s.line(reply)
 	s.logReject(line)
-	if s.svc.Event != nil {
-		s.svc.Event(s.ctx, s.Scope(), "auth:fail", reply)
-	}
 }
 
 // challenge sends a challenge and reads the client's line.

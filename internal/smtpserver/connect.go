@@ -21,28 +21,38 @@ func (s *Session) begin() bool {
 	if s.start.Batch {
 		return true
 	}
-	if s.tlsOnConnect() {
-		if !s.handshake(true) {
-			return false
-		}
-	}
+	s.onConnect = s.tlsOnConnect()
 	if s.noun.Host.IsValid() && !s.identify() {
-		return false
+		return s.noReply()
 	}
 	for _, x := range s.srv.extensions {
 		if x.Begin != nil {
 			x.Begin(s)
 		}
 	}
-	if s.main.ACLSMTPConnect != "" {
-		if !s.connectACL() {
-			return false
-		}
+	if s.main.ACLSMTPConnect != "" && !s.connectACL() {
+		return s.noReply()
 	}
-	if s.done || !s.greetingSync() {
+	if s.done || !s.onConnect && !s.greetingSync() {
 		return false
 	}
-	return s.banner()
+	text, ok := s.banner()
+	if !ok {
+		return s.noReply()
+	}
+	if s.onConnect && !s.handshake() {
+		return false
+	}
+	s.respond("220", text, false)
+	return true
+}
+
+// noReply ends a session before its banner. Where TLS begins with the connection, the client gets no word in clear text.
+func (s *Session) noReply() bool {
+	if s.onConnect {
+		s.io.out = s.io.out[:0]
+	}
+	return false
 }
 
 // freeCommands resets which commands do not count as nonmail (spec 49.6).
@@ -126,7 +136,7 @@ func (s *Session) identify() bool {
 	}
 	if list := s.main.HostRejectConnection; list != "" && s.matches(string(list)) {
 		if s.svc.Log.Has(eventlog.ConnectionReject) {
-			s.logMain("refused connection from " + s.who(false) + " (host_reject_connection)")
+			s.logReject("refused connection from " + s.who(false) + " (host_reject_connection)")
 		}
 		s.line("554 SMTP service not available")
 		return false
@@ -175,27 +185,37 @@ func (s *Session) connectACL() bool {
 	if outcome.Verdict == acl.OK || outcome.Verdict == acl.Discard {
 		return true
 	}
+	if s.onConnect {
+		text := s.who(true) + " dropped by 'connect' ACL"
+		if outcome.LogMessage != "" {
+			text += ": " + s.printable(outcome.LogMessage)
+		}
+		s.svc.Log.Write(eventlog.Entry{To: logStream(outcome.LogTargets), Text: text})
+		return false
+	}
 	s.refuse(acl.Connect, outcome, "")
 	return false
 }
 
-// banner greets the client.
-func (s *Session) banner() bool {
-	text := ""
+// banner expands the text that greets the client.
+func (s *Session) banner() (text string, ok bool) {
 	if s.main.SMTPBanner != "" {
 		v, err := s.svc.Engine.Expand(s.Scope(), string(s.main.SMTPBanner))
 		if err != nil {
-			s.logPanic("Expansion of \"" + s.printable(string(s.main.SMTPBanner)) + "\" (smtp_banner) failed: " + s.printable(err.Error()))
+			log := s.logPanic
+			if isForced(err) {
+				log = s.logMain
+			}
+			log("Expansion of \"" + s.printable(string(s.main.SMTPBanner)) + "\" (smtp_banner) failed: " + s.printable(err.Error()))
 			s.line("421 " + s.hostname + ": Temporary local problem - please try later")
-			return false
+			return "", false
 		}
 		text = v.S
 	}
 	if s.noMultiline {
 		text, _, _ = strings.Cut(text, "\n")
 	}
-	s.respond("220", text, false)
-	return true
+	return text, true
 }
 
 // finish writes what is to be written about a session that is over.

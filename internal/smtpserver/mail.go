@@ -164,9 +164,7 @@ func (s *Session) addressError(given, problem string) {
 	if s.svc.Log.Has(eventlog.SMTPSyntaxError) {
 		s.logMain("SMTP syntax error in \"" + s.printable(s.lastCommand) + "\" " + s.who(true) + " " + s.printable(problem))
 	}
-	if s.svc.Event != nil {
-		s.svc.Event(s.ctx, s.Scope(), "smtp:fail:syntax", problem)
-	}
+	s.event("smtp:fail:syntax", problem)
 	s.synprotErrors++
 	over := s.synprotErrors > s.main.SMTPMaxSynProtErrors
 	s.line(replyCode(501, over) + given + ": " + problem)

@@ -66,13 +66,13 @@ type Services struct {
 	TLS *tlspolicy.Policy
 	// Extensions are the rooms' EHLO keywords, parameters and commands, in the order of the catalog.
 	Extensions []*Extension
-	// Event raises an event ("smtp:fail:syntax", "auth:fail", "tls:fail:connect"...); may be nil.
-	Event func(ctx context.Context, s *expand.Scope, name, data string)
+	// Event raises an event ("smtp:fail:syntax", "auth:fail", "tls:fail:connect"...) and returns what event_action expands to; may be
+	// nil. The result of auth:fail takes the place of the line in the log.
+	Event func(ctx context.Context, s *expand.Scope, name, data string) string
 	// BatchError makes the bounce for an error in batch SMTP input (-bS), if any is wanted; may be nil.
 	BatchError func(text string)
 	// Accepted is called when Session.Messages grows, for process titles and the like; may be nil.
 	Accepted func(s *mail.Session)
-	// QueueOnly says that messages of this session only go to the queue (too many connections, load); the reception reads it.
 }
 
 // Reception is a message about to be read.

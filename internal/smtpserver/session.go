@@ -73,6 +73,7 @@ type Session struct {
 	mailSeen      bool // a MAIL command was given (smtp_no_mail)
 	lastCommand   string
 
+	onConnect  bool // TLS begins with the connection
 	silent     bool // -bS
 	lastReply  string
 	batchLine  int // lines of batch input so far; batchStart is the one where the transaction began, 0 for none
@@ -259,9 +260,7 @@ func (s *Session) synprot(syntax bool, code int, text string) {
 	if s.svc.Log.Has(selector) {
 		s.logMain("SMTP " + kind + " error in \"" + s.printable(s.lastCommand) + "\" " + s.who(true) + " " + s.printable(text))
 	}
-	if s.svc.Event != nil {
-		s.svc.Event(s.ctx, s.Scope(), "smtp:fail:"+kind, text)
-	}
+	s.event("smtp:fail:"+kind, text)
 	s.synprotErrors++
 	over := s.synprotErrors > s.main.SMTPMaxSynProtErrors
 	if code > 0 {
@@ -385,4 +384,12 @@ func errorText(err error) string {
 		return strings.ToUpper(text[:1]) + text[1:]
 	}
 	return err.Error()
+}
+
+// event raises an event (spec 61); its result is for those events that a result may change.
+func (s *Session) event(name, data string) string {
+	if s.svc.Event == nil {
+		return ""
+	}
+	return s.svc.Event(s.ctx, s.Scope(), name, data)
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 	"time"
 
 	"exigo/internal/acl"
@@ -91,10 +92,10 @@ func (s *Session) afterTLS() {
 }
 
 // handshake begins TLS with the connection.
-func (s *Session) handshake(onConnect bool) bool {
+func (s *Session) handshake() bool {
 	if s.svc.TLS == nil {
-		s.line("421 " + s.hostname + " TLS currently unavailable")
-		return false
+		s.logMain("TLS error on connection from " + s.who(false) + " TLS is not available")
+		return s.noReply()
 	}
 	shake, err := s.svc.TLS.Server(s.Scope())
 	if err != nil {
@@ -102,7 +103,7 @@ func (s *Session) handshake(onConnect bool) bool {
 		s.done, s.failed = true, true
 		return false
 	}
-	if !s.negotiate(shake, onConnect) {
+	if !s.negotiate(shake, true) {
 		return false
 	}
 	s.runTLSAuthenticator()
@@ -131,7 +132,6 @@ func (s *Session) negotiate(shake *tlspolicy.Handshake, onConnect bool) bool {
 		if onConnect {
 			s.done, s.failed = true, true
 			s.io.out = s.io.out[:0]
-			s.notQuit("tls-failed")
 		}
 		return false
 	}
@@ -152,12 +152,10 @@ func handshakeError(err error) error {
 	return errors.New("(SSL_accept): error: " + err.Error())
 }
 
-// tlsError logs a failure of TLS.
+// tlsError logs a failure of TLS. The event comes before the line.
 func (s *Session) tlsError(err error) {
+	s.event("tls:fail:connect", strings.Replace(err.Error(), "(tls lib accept fn)", "SSL_accept", 1))
 	s.logMain("TLS error on connection from " + s.who(false) + " " + s.printable(err.Error()))
-	if s.svc.Event != nil {
-		s.svc.Event(s.ctx, s.Scope(), "tls:fail:connect", err.Error())
-	}
 }
 
 // streamConn lets TLS run on standard input and output.

@@ -196,7 +196,7 @@ S: 221 ...
 	{name: "lost in transaction", set: accepting, selectors: "+smtp_incomplete_transaction +received_recipients", script: greeted + "C: mail from:<a@test.ex>\nS: 250 OK\nC: <close>\n",
 		log: "H=(rhu.barb) [IP] incomplete transaction (connection lost) from <a@test.ex>\nunexpected disconnection while reading SMTP command from (rhu.barb) [IP] D=0s\n"},
 	{name: "rejected connection", set: func(m *config.Main) { m.HostRejectConnection = "127.0.0.1" }, script: "S: 554 SMTP service not available\n",
-		log: "refused connection from [IP] (host_reject_connection)\n"},
+		log: "R:refused connection from [IP] (host_reject_connection)\n"},
 	{name: "load", set: func(m *config.Main) { low := option.Fixed(-1); m.SMTPLoadReserve = &low }, script: "S: 421 Too much load; please try again later.\n",
 		log: "Connection from [IP] refused: not in reserve list and load average = 0.00\n"},
 	{name: "DSN parameters", set: func(m *config.Main) { accepting(m); m.DSNAdvertiseHosts = "*" }, script: strings.Replace(greeted, "S: 250-PIPE", "S: 250-DSN\nS: 250-PIPE", 1) + `
