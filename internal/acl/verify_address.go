@@ -13,6 +13,8 @@ type verification struct {
 	// failure is the last sender that failed; told says that a client has heard the details.
 	failure *Verified
 	told    bool
+	// rewritten says that the message's sender has been through the rewriting rules.
+	rewritten bool
 	// Variables of the message: $sender_verify_failure and $recipient_verify_failure.
 	senderFailure, recipientFailure string
 }
@@ -70,6 +72,7 @@ func verifySender(r *Run, text, value string, options []string) Verdict {
 		result = r.Services.VerifyAddress(r.Ctx, r.Scope, address, o)
 		result.NoDetails = o.NoDetails
 		memory.keep(address, o, result)
+		memory.rewritten = memory.rewritten || own
 		if own && result.Result != Error && result.Address != "" && result.Address != address && r.Scope.Message != nil {
 			// The sender is rewritten for its verification and stays so (spec 31.2).
 			r.Scope.Message.Sender = result.Address
@@ -171,4 +174,10 @@ func verifyRecipient(r *Run, text, _ string, options []string) Verdict {
 	}
 	r.setVerifyMessage(r.UserMessage)
 	return result.Result
+}
+
+// SenderRewritten tells whether a verification has rewritten the sender of the message, so that it is not rewritten again.
+func SenderRewritten(m *mail.Message) bool {
+	v := mail.Peek[verification](&m.Bag)
+	return v != nil && v.rewritten
 }

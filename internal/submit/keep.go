@@ -1,0 +1,176 @@
+package submit
+
+import (
+	"strings"
+
+	"exigo/internal/eventlog"
+	"exigo/internal/proto/address"
+	"exigo/internal/proto/header"
+	"exigo/internal/proto/mime"
+)
+
+// keep writes the message to the spool, logs its arrival, and hands it on. From then on we are responsible for it.
+func (x *reception) keep() bool {
+	if x.in.Alive != nil && !x.in.Alive() {
+		return x.readError(errClientGone, false)
+	}
+	x.applyPending()
+	x.acceptanceTime()
+	x.measureMessage()
+	discarded := len(x.m.Recipients) == 0
+	c := &x.m.Controls
+	if c.Freeze && !discarded {
+		x.m.Frozen = x.r.now()
+	}
+	x.m.DeliverFirst = true
+	if discarded {
+		x.arrived()
+		x.log(eventlog.Main, "=> blackhole ("+x.discardText(), false)
+		x.log(eventlog.Main, "Completed", false)
+		x.result.Accepted = true
+		x.reply()
+		return true
+	}
+	locked, err := x.incoming.Commit(x.m)
+	if err != nil {
+		return x.spoolFailure(err)
+	}
+	x.incoming = nil
+	x.arrived()
+	x.result.Accepted = true
+	x.reply()
+	d := x.delivery()
+	if x.r.s.Arrived == nil {
+		locked.Close()
+		return true
+	}
+	x.r.s.Arrived(x.ctx, x.m, locked, d)
+	return true
+}
+
+// discardText is what stands after "=> blackhole (".
+func (x *reception) discardText() string {
+	if strings.Contains(x.in.Discarded, ")") {
+		return x.in.Discarded
+	}
+	return x.in.Discarded + " discarded recipients)"
+}
+
+// errClientGone: the client went away, or sent before its time, before the message was acknowledged.
+var errClientGone = clientGone{}
+
+type clientGone struct{}
+
+// Error implements error.
+func (clientGone) Error() string { return "connection lost after final dot" }
+
+// acceptanceTime puts the time of acceptance into our Received: line (spec 48.13).
+func (x *reception) acceptanceTime() {
+	now := x.r.now()
+	x.m.Completed = now.Sub(x.m.Received)
+	if x.received < 0 {
+		return
+	}
+	h := &x.m.Headers[x.received]
+	i := strings.LastIndexByte(h.Text, ';')
+	if h.Type == '*' || i < 0 {
+		return
+	}
+	h.Text = h.Text[:i] + ";\n\t" + header.FormatDate(now) + "\n"
+}
+
+// arrived writes the "<=" line.
+func (x *reception) arrived() {
+	id, created := x.messageID()
+	subject, has := x.subject()
+	c := &x.m.Controls
+	x.log(eventlog.Main, x.r.s.Format.Received(eventlog.Reception{Message: x.m, Fake: c.Fakereject != "" || c.Fakedefer != "",
+		Reference: x.in.Reference, MessageID: id, Created: created, Subject: subject, HasSubject: has,
+		Pipelining: x.in.Pipelining, PRDR: x.in.PRDR, Chunking: x.in.Chunked}), false)
+}
+
+// messageID is what stands in Message-ID:, without brackets.
+func (x *reception) messageID() (id string, created bool) {
+	for _, h := range x.m.Headers {
+		if h.Type != 'I' || !x.isOurs(h, "message-id") {
+			continue
+		}
+		o := x.r.addressOptions()
+		o.AllowLiterals = true
+		m, err := address.Extract(strings.TrimSpace(h.Value()), o)
+		if err != nil {
+			return "", false
+		}
+		return m.Address, x.created
+	}
+	return "", false
+}
+
+// subject is the decoded Subject:, for the log.
+func (x *reception) subject() (string, bool) {
+	if !x.r.s.Format.Selectors.Has(eventlog.Subject) {
+		return "", false
+	}
+	for _, h := range x.m.Headers {
+		if h.Type == '*' || !h.Is("subject") {
+			continue
+		}
+		text := header.Unfold(strings.Trim(h.Value(), " \t\r\n"))
+		decoded, err := mime.DecodeWords(text, mime.WordOptions{Charset: x.r.s.Main.HeadersCharset})
+		if err != nil {
+			return text, true
+		}
+		return decoded, true
+	}
+	return "", false
+}
+
+// delivery says what is to become of the message now, after all who have a say.
+func (x *reception) delivery() Delivery {
+	c := &x.m.Controls
+	switch {
+	case c.Freeze:
+		x.log(eventlog.Main, "frozen by ACL", false)
+		if !c.NoFreezeTell && x.r.s.FreezeTell != nil {
+			x.r.s.FreezeTell(x.ctx, x.m)
+		}
+		return Queue
+	case c.QueueOnly:
+		x.log(eventlog.Main, "no immediate delivery: queued by ACL", false)
+		return Queue
+	case x.in.Delivery == Queue:
+		if x.in.QueueReason != "" {
+			x.log(eventlog.Main, "no immediate delivery: "+x.in.QueueReason, false)
+		}
+		return Queue
+	case c.QueueRouted:
+		return RouteOnly
+	}
+	return x.in.Delivery
+}
+
+// reply words the reply to the client.
+func (x *reception) reply() {
+	c := &x.m.Controls
+	switch {
+	case c.Fakereject != "":
+		x.result.Reply = multiline("550", c.Fakereject)
+	case c.Fakedefer != "":
+		x.result.Reply = multiline("450", c.Fakedefer)
+	default:
+		x.result.Reply = "250 OK id=" + x.m.ID
+	}
+}
+
+// multiline gives every line of a text the code.
+func multiline(code, text string) string {
+	lines := strings.Split(strings.ReplaceAll(text, "\r", ""), "\n")
+	for i, l := range lines {
+		sep := "-"
+		if i == len(lines)-1 {
+			sep = " "
+		}
+		lines[i] = code + sep + l
+	}
+	return strings.Join(lines, "\n")
+}
