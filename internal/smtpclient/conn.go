@@ -43,6 +43,8 @@ type Conn struct {
 	Messages int
 	// Pipelining is whether commands may be sent ahead of replies; Chunking whether BDAT is used.
 	Pipelining, Chunking bool
+	// NeedsReset says that a transaction was left unfinished: RSET must come before the next MAIL.
+	NeedsReset bool
 	// Settings are those the connection was made with.
 	Settings *Settings
 
@@ -90,6 +92,9 @@ func (c *Conn) Put(command string) error {
 		c.trace(true, command)
 	}
 	c.pending++
+	if c.w.Available() < len(command)+2 {
+		c.writeDeadline(c.timeouts.Command)
+	}
 	c.w.WriteString(command)
 	_, err := c.w.WriteString("\r\n")
 	return c.check(err, command, -1)
@@ -260,6 +265,11 @@ func (d *DataWriter) EndReply(after string, pipelined bool) (smtp.Reply, error) 
 		return smtp.Reply{}, c.check(err, "sending data block", d.Written)
 	}
 	return c.reply(after, pipelined, c.timeouts.Final, d.Written)
+}
+
+// FinalReply flushes and reads a reply to message data, within the final timeout. written is the size for the text of a timeout.
+func (c *Conn) FinalReply(after string, pipelined bool, written int64) (smtp.Reply, error) {
+	return c.reply(after, pipelined, c.timeouts.Final, written)
 }
 
 // Usable tells whether the connection can serve another transaction: nothing went wrong, no reply is outstanding, and the

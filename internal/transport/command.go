@@ -62,8 +62,8 @@ func doubleQuoted(s string) (arg, rest string) {
 	return b.String(), ""
 }
 
-// filter expands transport_filter, argument by argument.
-func (r *Run) filter() (*Filter, error) {
+// Filter expands transport_filter, argument by argument; nil: there is none.
+func (r *Run) Filter() (*Filter, error) {
 	text := string(r.Transport.Generic.TransportFilter)
 	if text == "" {
 		return nil, nil

@@ -87,6 +87,8 @@ type Run struct {
 	// Home and Current are the directories for a local transport, Identity the user (set by Begin).
 	Home, Current string
 	Identity      Identity
+	// Force says that hosts are tried although their retry time has not come (-M, -qf).
+	Force bool
 	// Shadow says that this is the run of a shadow transport.
 	Shadow   bool
 	Services *Services

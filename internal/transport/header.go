@@ -15,7 +15,7 @@ func (r *Run) Compose() (header []byte, filter *Filter, err error) {
 	if header, err = r.Header(); err != nil {
 		return nil, nil, err
 	}
-	filter, err = r.filter()
+	filter, err = r.Filter()
 	return header, filter, err
 }
 

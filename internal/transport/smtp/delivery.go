@@ -1,0 +1,478 @@
+package smtp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"exigo/internal/mail"
+	"exigo/internal/retry"
+	"exigo/internal/smtpclient"
+	"exigo/internal/transport"
+)
+
+// delivery is one run of the transport.
+type delivery struct {
+	ctx      context.Context
+	run      *transport.Run
+	settings *Settings
+	services *Services
+	started  time.Time
+	// port is the default port.
+	port int
+	// pending are the addresses that have neither been delivered nor failed for good.
+	pending []*mail.Address
+	counts  counts
+	// settled are the addresses whose outcome stands, whatever other hosts there are.
+	settled map[*mail.Address]bool
+	// waiting are names of hosts for which the message is to wait.
+	waiting []string
+}
+
+// counts are what the host loop has seen (spec 30.5).
+type counts struct {
+	tried, unexpired                       int // addresses of hosts tried; those not past their cutoff
+	total, deferred, failed, retry, serial int
+	// expired is true while every host was past its last retry cutoff and none was due.
+	expired bool
+}
+
+// remote delivers the run's addresses.
+func remote(ctx context.Context, r *transport.Run) error {
+	d := &delivery{ctx: ctx, run: r, settings: Of(r.Transport.Instance), services: servicesOf(r), started: r.Now(),
+		settled: make(map[*mail.Address]bool, len(r.Addresses))}
+	if err := d.lineLengths(); err != nil {
+		return err
+	}
+	var err error
+	if d.port, err = d.settings.port(r); err != nil {
+		return err
+	}
+	hosts, err := d.candidates()
+	if err != nil {
+		return err
+	}
+	if _, err := r.Header(); err != nil {
+		return err
+	}
+	d.pending = append(d.pending, r.Addresses...)
+	d.tryHosts(hosts)
+	if len(d.pending) > 0 {
+		if err := d.fallBack(hosts); err != nil {
+			return err
+		}
+	}
+	d.finish()
+	return nil
+}
+
+// lineLengths fails messages with lines that SMTP does not allow.
+func (d *delivery) lineLengths() error {
+	limit := d.settings.MessageLineLengthLimit
+	longest := d.run.Message.MaxReceivedLine
+	if limit <= 0 || longest <= limit || d.run.Transport.Generic.HeadersOnly {
+		return nil
+	}
+	return transport.Fail("message has lines too long for transport (received %d, limit %d)", longest, limit)
+}
+
+// tryHosts goes through the hosts until nothing is pending (spec 30.5, 32.10). A second pass tries hosts that are past their
+// cutoff when delay_after_cutoff is off.
+func (d *delivery) tryHosts(hosts []mail.Host) {
+	passes := 2
+	if d.settings.DelayAfterCutoff {
+		passes = 1
+	}
+	for pass := range passes {
+		d.counts.expired = true
+		d.counts.total, d.counts.retry, d.counts.failed, d.counts.deferred = 0, 0, 0, 0
+		queue := append([]mail.Host(nil), hosts...)
+		for len(queue) > 0 && len(d.pending) > 0 && d.ctx.Err() == nil {
+			if d.counts.unexpired >= d.settings.HostsMaxTry && d.settings.HostsMaxTry > 0 || d.counts.tried >= d.settings.HostsMaxTryHardLimit {
+				d.counts.expired = d.counts.expired && d.counts.tried >= d.settings.HostsMaxTryHardLimit
+				break
+			}
+			h := queue[0]
+			queue = queue[1:]
+			if !h.Address.IsValid() && h.Status == mail.HostUnknown {
+				found, problem := d.resolve(d.ctx, h)
+				if problem != nil {
+					d.unresolved(problem)
+					continue
+				}
+				h, queue = found[0], append(found[1:len(found):len(found)], queue...)
+			}
+			d.tryHost(&h, &queue, pass)
+		}
+		if !d.counts.expired || len(d.pending) == 0 || d.ctx.Err() != nil {
+			return
+		}
+	}
+}
+
+// unresolved remembers why a host has no address.
+func (d *delivery) unresolved(problem *transport.Error) {
+	d.counts.total++
+	if problem.Outcome.Errno == mail.ErrnoUnknownHost {
+		d.counts.failed++
+	} else {
+		d.counts.deferred++
+	}
+	d.counts.expired = false
+	for _, a := range d.pending {
+		d.set(a, problem.Outcome)
+	}
+}
+
+// set gives an address an outcome; retry keys collected before stay.
+func (d *delivery) set(a *mail.Address, o mail.Outcome) {
+	keys := a.Outcome.RetryKeys
+	a.Outcome = o
+	a.Outcome.RetryKeys = append(keys, o.RetryKeys...)
+}
+
+// hostKeys are the keys of a host's retry records: for the host, and for this message at the host.
+func (d *delivery) hostKeys(h *mail.Host) (host, message string) {
+	name := h.Name
+	if h.Address.IsValid() && name == h.Address.String() {
+		name = "[" + name + "]"
+	}
+	include, err := d.boolean(d.settings.RetryIncludeIPAddress, "retry_include_ip_address")
+	host = "T:" + name
+	if include || err != nil {
+		if h.Address.Is6() {
+			host += ":[" + h.Address.String() + "]"
+		} else {
+			host += ":" + h.Address.String()
+		}
+	}
+	if p := d.portOf(h); p != 25 {
+		host += ":" + strconv.Itoa(p)
+	}
+	return host, host + ":" + d.run.Message.ID
+}
+
+func (d *delivery) portOf(h *mail.Host) int {
+	if h.Port != 0 {
+		return h.Port
+	}
+	return d.port
+}
+
+// due looks a host up in the retry hints. usable says that it may be tried now; expired that its last cutoff has passed;
+// known that there is a record to be removed by a success.
+func (d *delivery) due(h *mail.Host, pass int) (usable, expired, known bool) {
+	hostKey, messageKey := d.hostKeys(h)
+	now := d.run.Now()
+	usable = true
+	for _, key := range []string{hostKey, messageKey} {
+		r, ok := d.services.Retry.Look(d.ctx, key, now)
+		if !ok {
+			continue
+		}
+		known = true
+		h.LastTry, h.NextTry = r.Last, r.Next
+		expired = expired || r.Expired
+		if now.Before(r.Next) && !d.run.Force && !d.overdue(h, r) {
+			usable = false
+		}
+	}
+	h.Expired = expired
+	if !usable && expired && pass > 0 && h.LastTry.Before(d.run.Message.Received) {
+		usable = true
+	}
+	return usable, expired, known
+}
+
+// overdue tells whether the message has been on the queue for longer than the cutoff of the host's rule (spec 32.11).
+func (d *delivery) overdue(h *mail.Host, r retry.Record) bool {
+	if r.Expired || d.services.Rules == nil {
+		return false
+	}
+	f := retry.Failure{Key: h.Name, Alternate: d.run.Addresses[0].Domain, Errno: r.Errno, MoreErrno: r.MoreErrno, Sender: d.run.Message.Sender, SenderKnown: true}
+	return d.services.Rules.MessageCutoff(d.run.Scope, f, d.run.Now().Sub(d.run.Message.Received))
+}
+
+// tryHost tries one address of a host. rest are the hosts behind it, of which some may be skipped.
+func (d *delivery) tryHost(h *mail.Host, rest *[]mail.Host, pass int) {
+	d.counts.total++
+	if !h.Address.IsValid() {
+		d.noAddress(h)
+		return
+	}
+	usable, expired, known := d.due(h, pass)
+	if !usable {
+		d.counts.retry++
+		h.Status, h.Why = mail.HostUnusable, mail.WhyRetry
+		if !expired {
+			d.counts.expired = false
+		}
+		return
+	}
+	if pass > 0 && !expired {
+		return // tried in the first pass
+	}
+	release, ok, err := d.serialize(h)
+	if err != nil {
+		d.unresolved(err)
+		return
+	}
+	if !ok {
+		d.counts.serial++
+		d.counts.expired = false
+		return
+	}
+	defer release()
+	d.counts.tried++
+	if !expired {
+		d.counts.unexpired++
+		d.counts.expired = false
+		d.skipToNextMX(h, rest)
+	}
+	d.deliverTo(h, known, len(*rest) > 0)
+}
+
+// noAddress counts a host of a router whose look-up brought no address.
+func (d *delivery) noAddress(h *mail.Host) {
+	switch h.Why {
+	case mail.WhyDeferred:
+		d.counts.deferred++
+		d.counts.expired = false
+	default:
+		d.counts.failed++
+	}
+}
+
+// skipToNextMX makes a host that would be the last one tried by hosts_max_try not count, if hosts of a higher MX value
+// follow, and goes on with these (spec 30.5).
+func (d *delivery) skipToNextMX(h *mail.Host, rest *[]mail.Host) {
+	if d.counts.unexpired < d.settings.HostsMaxTry || h.MX < 0 {
+		return
+	}
+	for i, next := range *rest {
+		if next.MX > h.MX {
+			*rest = (*rest)[i:]
+			d.counts.unexpired--
+			return
+		}
+	}
+}
+
+func (d *delivery) serialize(h *mail.Host) (release func(), ok bool, problem *transport.Error) {
+	none := func() {}
+	yes, err := d.in(d.settings.SerializeHosts, h, "serialize_hosts")
+	if err != nil {
+		var te *transport.Error
+		errors.As(err, &te)
+		return none, false, te
+	}
+	if !yes || d.services.Serialize == nil {
+		return none, true, nil
+	}
+	release, ok = d.services.Serialize(d.ctx, "host-serialize-"+h.Name)
+	if !ok {
+		return none, false, nil
+	}
+	return release, true, nil
+}
+
+// hostError says what a failed attempt was about, which decides on the retry records (spec 49.2).
+type scopeOfError int
+
+const (
+	aboutHost scopeOfError = iota
+	aboutMessage
+	aboutRecipients
+	noError
+	aboutNothing // the server had no part in it
+)
+
+// deliverTo makes a session with a host and records what it says about the host.
+func (d *delivery) deliverTo(h *mail.Host, known, more bool) {
+	host := *h
+	host.Port = d.portOf(h)
+	before := d.pending
+	about, err := d.session(&host, more)
+	hostKey, messageKey := d.hostKeys(h)
+	var out []*mail.Address
+	for _, a := range before {
+		if !d.settled[a] {
+			out = append(out, a)
+		}
+	}
+	d.pending = out
+	first := before[0]
+	switch about {
+	case noError, aboutRecipients:
+		if known {
+			first.Outcome.RetryKeys = append(first.Outcome.RetryKeys, mail.RetryUpdate{Key: hostKey, Delete: true, IsHost: true, Host: h.Name},
+				mail.RetryUpdate{Key: messageKey, Delete: true, IsHost: true, Host: h.Name})
+		}
+	case aboutHost, aboutMessage:
+		d.hostFailed(h, &host, err, about, hostKey, messageKey)
+	}
+}
+
+// hostFailed logs an error that concerns all addresses, and asks for retry records.
+func (d *delivery) hostFailed(h, host *mail.Host, err *smtpclient.Error, about scopeOfError, hostKey, messageKey string) {
+	if err == nil || d.ctx.Err() != nil {
+		return
+	}
+	d.logHost(host, err)
+	o := d.outcome(err, host)
+	u := mail.RetryUpdate{Key: hostKey, IsHost: true, Host: h.Name, Errno: o.Errno, MoreErrno: o.MoreErrno, Message: d.retryText(host, o)}
+	if about == aboutMessage {
+		u.Key = messageKey
+	} else {
+		d.waiting = append(d.waiting, h.Name)
+	}
+	for _, a := range d.pending {
+		a.Outcome.RetryKeys = append(a.Outcome.RetryKeys, u)
+	}
+}
+
+// retryText is the text of a retry record.
+func (d *delivery) retryText(h *mail.Host, o mail.Outcome) string {
+	text := "H=" + d.label(h)
+	if o.Message != "" {
+		return text + ": " + o.Message
+	}
+	return text
+}
+
+// label is "name [address]", with the port if the log shows it.
+func (d *delivery) label(h *mail.Host) string {
+	s := h.Name + " [" + h.Address.String() + "]"
+	if d.services.LogPort {
+		s += ":" + strconv.Itoa(h.Port)
+	}
+	return s
+}
+
+// logHost writes the line about a host that failed. Failures of TLS have their line already, those of authentication theirs.
+func (d *delivery) logHost(h *mail.Host, err *smtpclient.Error) {
+	if err.Kind == smtpclient.TLSFailure || err.Kind == smtpclient.AuthFailure || d.run.Services.Log == nil || d.run.Transport.Generic.DisableLogging {
+		return
+	}
+	line := "H=" + d.label(h)
+	text, errno := err.Error(), err.Errno
+	if err.Kind == smtpclient.Timeout {
+		errno = syscall.ETIMEDOUT
+	}
+	switch {
+	case text != "" && errno != 0:
+		line += ": " + text + ": " + transport.Strerror(int(errno))
+	case text != "":
+		line += ": " + text
+	default:
+		line += " " + transport.Strerror(int(errno))
+	}
+	d.run.Services.Log(line)
+}
+
+// outcome makes an address's outcome of an error, with the host where the log shows it.
+func (d *delivery) outcome(err *smtpclient.Error, h *mail.Host) mail.Outcome {
+	o := err.Outcome()
+	found := mail.MoreA
+	if h.MX >= 0 {
+		found = mail.MoreMX
+	}
+	o.MoreErrno |= found
+	if err.Kind == smtpclient.Refused && !err.Reply.Permanent() {
+		o.Errno, o.MoreErrno = 0, found|(err.Reply.Code%100)<<8
+	}
+	switch {
+	case err.Kind == smtpclient.Connect, err.Kind == smtpclient.Timeout && err.Connecting, err.Kind == smtpclient.AuthFailure, err.Kind == smtpclient.Setup:
+	default:
+		o.Host = h
+	}
+	return o
+}
+
+// fallBack tries the fallback hosts for what is still deferred (spec 30.4, fallback_hosts).
+func (d *delivery) fallBack(tried []mail.Host) error {
+	a := d.pending[0]
+	hosts := append([]mail.Host(nil), a.FallbackHosts...)
+	if len(hosts) == 0 && d.settings.FallbackHosts != "" {
+		var err error
+		if hosts, err = d.expandHosts(string(d.settings.FallbackHosts)); err != nil {
+			return err
+		}
+	}
+	if len(hosts) == 0 || d.ctx.Err() != nil {
+		return nil
+	}
+	if tried[0].MX >= 0 {
+		for _, h := range hosts {
+			for _, old := range tried {
+				if strings.EqualFold(h.Name, old.Name) {
+					return nil
+				}
+			}
+		}
+	}
+	for _, p := range d.pending {
+		if p.Outcome.Result == mail.Failed {
+			return nil
+		}
+	}
+	d.counts = counts{}
+	d.tryHosts(hosts)
+	return nil
+}
+
+// finish settles the addresses for which no host could be tried, and remembers for which hosts the message waits.
+func (d *delivery) finish() {
+	if len(d.waiting) > 0 && d.services.Wait != nil && len(d.pending) > 0 {
+		d.services.Wait(d.ctx, d.run.Transport.Name, d.waiting, d.run.Message.ID)
+	}
+	c := d.counts
+	for _, a := range d.pending {
+		if a.Outcome.Result != mail.Pending {
+			if c.expired && c.tried == 0 && a.Outcome.Result == mail.Deferred && c.deferred == 0 && c.failed == 0 {
+				d.set(a, d.longFailing(a))
+			}
+			continue
+		}
+		switch {
+		case d.ctx.Err() != nil:
+			d.set(a, mail.Outcome{Result: mail.Deferred, Errno: mail.ErrnoUnknown, Message: "delivery interrupted"})
+		case c.retry > 0 && c.expired:
+			d.set(a, d.longFailing(a))
+		case c.retry == c.total && c.total > 0:
+			d.notDue(a, fmt.Sprintf("retry time not reached for any host%s", d.forDomain(a)))
+		case c.failed == c.total && c.total > 0:
+			d.set(a, mail.Outcome{Result: mail.Failed, Errno: mail.ErrnoHostsRetry, Message: "all host address lookups" + d.forDomain(a) + " failed permanently"})
+		case c.failed+c.deferred == c.total && c.total > 0:
+			d.notDue(a, "all host address lookups"+d.forDomain(a)+" failed temporarily")
+		default:
+			d.notDue(a, "some host address lookups failed and retry time not reached for other hosts or connection limit reached"+d.forDomain(a))
+		}
+	}
+}
+
+func (d *delivery) forDomain(a *mail.Address) string {
+	if a.Domain == "" {
+		return ""
+	}
+	return " for '" + a.Domain + "'"
+}
+
+func (d *delivery) notDue(a *mail.Address, text string) {
+	a.RetrySkipped = true
+	d.set(a, mail.Outcome{Result: mail.Deferred, Errno: mail.ErrnoHostsRetry, Message: text})
+}
+
+// longFailing is the outcome when all hosts are past their last cutoff (spec 32.10).
+func (d *delivery) longFailing(a *mail.Address) mail.Outcome {
+	tail := "(and retry time not reached)"
+	if !d.settings.DelayAfterCutoff {
+		tail = "and were last tried after this message arrived"
+	}
+	return mail.Outcome{Result: mail.Failed, Errno: mail.ErrnoHostsRetry,
+		Message: "all hosts" + d.forDomain(a) + " have been failing for a long time " + tail}
+}

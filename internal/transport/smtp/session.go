@@ -1,0 +1,123 @@
+package smtp
+
+import (
+	"errors"
+	"slices"
+	"syscall"
+
+	"exigo/internal/mail"
+	"exigo/internal/smtpclient"
+	"exigo/internal/transport"
+)
+
+// session connects to a host, or takes a connection that waits for work, and sends the message. It leaves outcomes in the addresses.
+func (d *delivery) session(h *mail.Host, more bool) (scopeOfError, *smtpclient.Error) {
+	set, err := clientSettings(d.ctx, d.run, h, ForDelivery)
+	if err != nil {
+		return d.setupFailed(err, h)
+	}
+	if d.services.Pool != nil {
+		set.PoolKey = d.poolKey(set)
+	}
+	c := d.parked(set.PoolKey)
+	reused := c != nil
+	if !reused {
+		if c, err = smtpclient.Open(d.ctx, set); err != nil {
+			return d.setupFailed(err, h)
+		}
+		c.Settings = set
+	}
+	d.run.Scope.Outgoing = c.TLS
+	t := &transaction{d: d, c: c, h: h, more: more, reused: reused}
+	p := t.run()
+	if reused && p.bad() && p.err.Kind == smtpclient.Closed && !t.answered {
+		// The server had lost patience while the connection waited: that says nothing of the message.
+		c.Close()
+		if c, err = smtpclient.Open(d.ctx, set); err != nil {
+			return d.setupFailed(err, h)
+		}
+		c.Settings = set
+		t = &transaction{d: d, c: c, h: h, more: more}
+		p = t.run()
+	}
+	d.part(c)
+	return p.about, p.err
+}
+
+// parked takes a connection from the pool, reset if the message before left it in the middle of something.
+func (d *delivery) parked(key string) *smtpclient.Conn {
+	for {
+		c := d.services.Pool.Take(d.ctx, key)
+		if c == nil || !c.NeedsReset {
+			return c
+		}
+		if _, err := c.Command("RSET", 2); err == nil {
+			c.NeedsReset = false
+			return c
+		}
+		c.Close()
+	}
+}
+
+// part gives the connection to the pool, or ends it.
+func (d *delivery) part(c *smtpclient.Conn) {
+	limit := d.settings.ConnectionMaxMessages
+	if !c.Usable() || limit > 0 && c.Messages >= limit || d.keepsNone(c) {
+		c.Quit()
+		return
+	}
+	d.services.Pool.Give(c)
+}
+
+// keepsNone tells whether connections like this one serve one message only.
+func (d *delivery) keepsNone(c *smtpclient.Conn) bool {
+	if d.services.Pool == nil {
+		return true
+	}
+	if c.TLS == nil {
+		return false
+	}
+	no, err := d.in(d.settings.NoPassTLS, d.run.Scope.Host, "hosts_nopass_tls")
+	return no || err != nil
+}
+
+// setupFailed gives all pending addresses the outcome of a connection that did not come to be.
+func (d *delivery) setupFailed(err error, h *mail.Host) (scopeOfError, *smtpclient.Error) {
+	var te *transport.Error
+	if errors.As(err, &te) {
+		for _, a := range d.pending {
+			d.set(a, te.Outcome)
+			d.settled[a] = te.Outcome.Result == mail.Panicked
+		}
+		return aboutNothing, nil
+	}
+	var e *smtpclient.Error
+	if !errors.As(err, &e) {
+		e = &smtpclient.Error{Kind: smtpclient.IO, Text: err.Error(), Written: -1}
+	}
+	if d.run.Services.World.Quirks.RefusedIsTimeout && e.Errno == syscall.ECONNREFUSED && d.settings.ConnectTimeout.Seconds() == 999999 {
+		e.Errno = syscall.ETIMEDOUT
+	}
+	d.setAll(d.pending, d.outcome(e, h))
+	return aboutHost, e
+}
+
+// setAll gives addresses an outcome that other hosts may better.
+func (d *delivery) setAll(addrs []*mail.Address, o mail.Outcome) {
+	for _, a := range addrs {
+		d.set(a, o)
+	}
+}
+
+// settle gives addresses an outcome that stands.
+func (d *delivery) settle(addrs []*mail.Address, o mail.Outcome) {
+	for _, a := range addrs {
+		d.set(a, o)
+		d.settled[a] = true
+	}
+}
+
+// unsettled are the pending addresses that have no final outcome yet.
+func (d *delivery) unsettled() []*mail.Address {
+	return slices.DeleteFunc(slices.Clone(d.pending), func(a *mail.Address) bool { return d.settled[a] })
+}
