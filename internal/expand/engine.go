@@ -42,7 +42,7 @@ func (e *Engine) NewScope(ctx context.Context, config Configuration, session *ma
 	if session == nil && message != nil {
 		session = message.Session
 	}
-	return &Scope{Engine: e, Config: config, Session: session, Message: message, Ctx: ctx}
+	return &Scope{Engine: e, Config: config, Session: session, Message: message, Ctx: ctx, Extra: map[string]Value{}}
 }
 
 // Expand expands text as it stands in the configuration: it is taken to be untainted. The error is an [*Error];

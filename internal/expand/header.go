@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"exigo/internal/mail"
+	"exigo/internal/proto/mime"
 )
 
 // maxHeader is how much of the joined fields of one name a header reference gives (spec 11.5).
@@ -58,9 +59,15 @@ func (s *Scope) Header(kind byte, name string) (v Value, found bool, err error) 
 		if kind == 'h' {
 			charset = s.Charset()
 		}
-		text = DecodeWords(text, charset, s.Settings().CheckRFC2047Length)
+		text = s.decode(text, charset)
 	}
 	return Value{S: text, Tainted: found}, found, nil
+}
+
+// decode decodes encoded words; what has an unknown character set is decoded but not translated.
+func (s *Scope) decode(text, charset string) string {
+	text, _ = mime.DecodeWords(text, mime.WordOptions{Charset: charset, CheckLength: s.Settings().CheckRFC2047Length, Zero: '?'})
+	return text
 }
 
 // joinsWithComma tells the fields that hold addresses, by the letter of their type.
@@ -96,7 +103,7 @@ func (s *Scope) AllHeaders(raw bool) Value {
 	}
 	text := b.String()
 	if !raw {
-		text = strings.TrimSuffix(DecodeWords(text, "", s.Settings().CheckRFC2047Length), "\n")
+		text = strings.TrimSuffix(s.decode(text, ""), "\n")
 	}
 	return Value{S: text, Tainted: text != ""}
 }

@@ -25,7 +25,14 @@ func Host(s *expand.Scope, list, name string, addr netip.Addr) (Match, error) {
 	return hostScan(s, name, addr, false).run(list, true)
 }
 
-// Address matching for match_ip and lists of addresses: names are not looked up.
+// FindHostName looks the name of a session's client up (see expand.Scope.FindHostName) for a session that need not be the scope's.
+func FindHostName(s *expand.Scope, c *mail.Session) mail.NameLookup {
+	d := *s
+	d.Session = c
+	return d.FindHostName()
+}
+
+// hostScan is the scan for a host; with addressOnly (match_ip, lists of addresses) names are not looked up.
 func hostScan(s *expand.Scope, name string, addr netip.Addr, addressOnly bool) *scan {
 	h := &hostSubject{address: addr.Unmap(), addressOnly: addressOnly}
 	if name != "" {

@@ -2,7 +2,6 @@ package builtin
 
 import (
 	"encoding/base64"
-	"fmt"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -10,6 +9,7 @@ import (
 	"golang.org/x/net/idna"
 
 	"exigo/internal/expand"
+	"exigo/internal/proto/mime"
 )
 
 // charsetOperators convert between character sets and encodings.
@@ -25,7 +25,7 @@ func charsetOperators() []expand.Operator {
 		{
 			Name: "rfc2047", Doc: "Encodes a string as encoded words if it needs that.",
 			Apply: func(s *expand.Scope, _ string, subject expand.Value) (expand.Value, error) {
-				subject.S = encodeWords(subject.S, s.Charset())
+				subject.S = mime.EncodeWords(subject.S, s.Charset())
 				return subject, nil
 			},
 			Examples: []expand.Example{{In: `${rfc2047:abc def}`, Out: "abc def"}, {In: `${rfc2047:_\xe9}`, Out: "=?ISO-8859-1?Q?=5F=E9?="}},
@@ -33,7 +33,12 @@ func charsetOperators() []expand.Operator {
 		{
 			Name: "rfc2047d", Doc: "Decodes encoded words.",
 			Apply: func(s *expand.Scope, _ string, subject expand.Value) (expand.Value, error) {
-				subject.S = expand.DecodeWords(subject.S, s.Charset(), s.Settings().CheckRFC2047Length)
+				options := mime.WordOptions{Charset: s.Charset(), CheckLength: s.Settings().CheckRFC2047Length, Zero: '?'}
+				text, err := mime.DecodeWords(subject.S, options)
+				if err != nil {
+					return expand.Value{}, expand.Fail("%s", err)
+				}
+				subject.S = text
 				return subject, nil
 			},
 			Examples: []expand.Example{{In: `${escape:${rfc2047d:=?utf-8?Q?caf=C3=A9_x?= =?us-ascii?B?YWJj?= z}}`, Out: `caf\351 xabc z`}},
@@ -48,49 +53,6 @@ func charsetOperators() []expand.Operator {
 			expand.Example{In: `${utf8_localpart_to_alabel:b\xc3\xbccher}`, Out: "xn--bcher-kva"}),
 		plain("utf8_localpart_from_alabel", "Converts a local part from an A-label.", localPartFromALabel),
 	}
-}
-
-// encodeWords encodes a string as RFC 2047 says when it has more than printable ASCII or a character that means something there.
-func encodeWords(text, charset string) string {
-	needs := strings.Contains(text, "=?")
-	for i := range len(text) {
-		needs = needs || text[i] < ' ' || text[i] > 126 || strings.IndexByte(`?=()<>@,;:\".[]_`, text[i]) >= 0
-	}
-	if !needs {
-		return text
-	}
-	begin := "=?" + charset + "?Q?"
-	var b strings.Builder
-	b.WriteString(begin)
-	length := len(begin)
-	for i := 0; i < len(text); {
-		n := 1
-		if strings.EqualFold(charset, "utf-8") {
-			if _, size := utf8.DecodeRuneInString(text[i:]); size > 1 {
-				n = size
-			}
-		}
-		var part string
-		for _, c := range []byte(text[i : i+n]) {
-			switch {
-			case c == ' ':
-				part += "_"
-			case c < ' ' || c > 126 || strings.IndexByte(`?=()<>@,;:\".[]_`, c) >= 0:
-				part += fmt.Sprintf("=%02X", c)
-			default:
-				part += string(rune(c))
-			}
-		}
-		if length+len(part) > 73 {
-			b.WriteString("?= " + begin)
-			length = len(begin)
-		}
-		b.WriteString(part)
-		length += len(part)
-		i += n
-	}
-	b.WriteString("?=")
-	return b.String()
 }
 
 func fromUTF8(text string) (string, error) {

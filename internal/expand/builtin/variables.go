@@ -37,7 +37,7 @@ func yesNo(b bool) (expand.Value, error) {
 // moment is a variable that whoever it concerns sets in Scope.Extra for as long as it holds.
 func moment(name, unset, doc string) expand.Variable {
 	return expand.Variable{Name: name, Doc: doc, Get: func(s *expand.Scope) (expand.Value, error) {
-		if v, ok := s.Extra[name]; ok {
+		if v := s.Extra[name]; v.S != "" {
 			return v, nil
 		}
 		return expand.Value{S: unset}, nil
@@ -53,23 +53,13 @@ func momentVariables() []expand.Variable {
 			Get: func(s *expand.Scope) (expand.Value, error) { return s.Item, nil }},
 		{Name: "key", Doc: "The key at hand in an lsearch of expanded keys.",
 			Get: func(s *expand.Scope) (expand.Value, error) { return s.Key, nil }},
-		{Name: "acl_narg", Doc: "The number of arguments of the ACL at hand.",
-			Get: func(s *expand.Scope) (expand.Value, error) { return integer(len(s.ACLArguments)) }},
 		{Name: "acl_c", Prefix: true, Fits: fitsACL, GetNamed: aclVariable, Doc: "A variable of the connection, set by ACLs."},
 		{Name: "acl_m", Prefix: true, Fits: fitsACL, GetNamed: aclVariable, Doc: "A variable of the message, set by ACLs."},
 		{Name: "r_", Prefix: true, GetNamed: routerVariable, Doc: "A variable of the address, set by routers."},
-		moment("acl_verify_message", "", "The message of the last failed verification."),
 		moment("address_file", "", "The file that an address was redirected to."),
 		moment("address_pipe", "", "The command that an address was redirected to."),
 		moment("bounce_recipient", "", "The recipient of the bounce being made."),
 		moment("callout_address", "", "The address that a callout connected to."),
-		moment("csa_status", "", "The result of a CSA verification."),
-		moment("dnslist_domain", "", "The DNS list that matched."),
-		moment("dnslist_matched", "", "The key that a DNS list matched."),
-		moment("dnslist_text", "", "The TXT record of the DNS list."),
-		moment("dnslist_value", "", "The A record of the DNS list."),
-		moment("headers_added", "", "The headers that ACLs added so far."),
-		moment("host_data", "", "What a host list yielded."),
 		moment("inode", "0", "The inode of a file being delivered."),
 		moment("ldap_dn", "", "The distinguished name of the last LDAP result."),
 		moment("local_scan_data", "", "Text of local_scan()."),
@@ -80,15 +70,9 @@ func momentVariables() []expand.Variable {
 		moment("prvscheck_result", "", "1 if prvscheck found the signature good."),
 		moment("received_for", "", "The recipient, while the Received: header is made."),
 		moment("recipient_data", "", "What a list of recipients yielded."),
-		moment("recipient_verify_failure", "", "At which stage a recipient verification failed."),
 		moment("runrc", "0", "The exit code of the last run."),
 		moment("self_hostname", "", "The host that turned out to be local."),
-		moment("sender_address_data", "", "The address_data of a sender verification."),
 		moment("sender_data", "", "What a list of senders yielded."),
-		moment("sender_rate", "", "The rate that ratelimit computed."),
-		moment("sender_rate_limit", "", "The limit of ratelimit."),
-		moment("sender_rate_period", "", "The period of ratelimit."),
-		moment("sender_verify_failure", "", "At which stage a sender verification failed."),
 		moment("sending_ip_address", "", "The local address of the outgoing connection."),
 		moment("sending_port", "-1", "The local port of the outgoing connection."),
 		moment("smtp_count_at_connection_start", "0", "The number of SMTP connections when this one began."),
@@ -97,15 +81,6 @@ func momentVariables() []expand.Variable {
 		moment("warn_message_delay", "", "How long the message was delayed."),
 		moment("warn_message_recipients", "", "The recipients of a delay warning."),
 		moment("queue_size", "", "The number of messages on the queue."),
-	}
-	for n := 1; n <= 9; n++ {
-		rows = append(rows, expand.Variable{Name: "acl_arg" + strconv.Itoa(n), Doc: "An argument of the ACL at hand.",
-			Get: func(s *expand.Scope) (expand.Value, error) {
-				if n > len(s.ACLArguments) {
-					return expand.Value{}, nil
-				}
-				return s.ACLArguments[n-1], nil
-			}})
 	}
 	for n := 1; n <= 4; n++ {
 		rows = append(rows, moment("auth"+strconv.Itoa(n), "", "An item of data of the authenticator at hand."))

@@ -154,10 +154,11 @@ func recipientPart(s *expand.Scope, domain bool) (expand.Value, error) {
 // fromAddress makes a variable of the address being routed or delivered. What a caller set in Extra goes before it.
 func fromAddress(name, unset, doc string, get func(*mail.Address) (expand.Value, error)) expand.Variable {
 	return expand.Variable{Name: name, Doc: doc, Get: func(s *expand.Scope) (expand.Value, error) {
-		if v, ok := s.Extra[name]; ok {
+		v, ok := s.Extra[name]
+		switch {
+		case ok && (v.S != "" || unset == ""):
 			return v, nil
-		}
-		if s.Address == nil {
+		case ok || s.Address == nil:
 			return expand.Value{S: unset}, nil
 		}
 		return get(s.Address)
