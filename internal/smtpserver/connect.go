@@ -21,6 +21,7 @@ func (s *Session) begin() bool {
 	if s.start.Batch {
 		return true
 	}
+	s.accept()
 	s.onConnect = s.tlsOnConnect()
 	if s.noun.Host.IsValid() && !s.identify() {
 		return s.noReply()

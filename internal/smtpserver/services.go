@@ -66,6 +66,8 @@ type Services struct {
 	TLS *tlspolicy.Policy
 	// Extensions are the rooms' EHLO keywords, parameters and commands, in the order of the catalog.
 	Extensions []*Extension
+	// Accept is what the rooms do with fresh connections.
+	Accept []Accept
 	// Event raises an event ("smtp:fail:syntax", "auth:fail", "tls:fail:connect"...) and returns what event_action expands to; may be
 	// nil. The result of auth:fail takes the place of the line in the log.
 	Event func(ctx context.Context, s *expand.Scope, name, data string) string

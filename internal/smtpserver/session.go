@@ -72,6 +72,7 @@ type Session struct {
 	historyLost   bool
 	mailSeen      bool // a MAIL command was given (smtp_no_mail)
 	lastCommand   string
+	refused       *Refusal // of a room that did not like the connection: the answer to everything but QUIT
 
 	onConnect  bool // TLS begins with the connection
 	silent     bool // -bS
@@ -184,6 +185,10 @@ func (s *Session) command(line string) {
 	s.noun.Command, s.noun.Argument = line, argument
 	if s.tlsFailed && (verb == nil || verb.Name != "QUIT") {
 		s.line("554 Security failure")
+		return
+	}
+	if s.refused != nil && (verb == nil || verb.Name != "QUIT") {
+		s.line(replyCode(s.refused.Code, false) + s.refused.Text)
 		return
 	}
 	if verb == nil {
