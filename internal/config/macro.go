@@ -98,7 +98,7 @@ func definitionHead(line string) int {
 	return 0
 }
 
-// define obeys a line "NAME = value" or "NAME == value" (spec 6.4, 6.6). place errors are made by fail, others have no place.
+// define obeys a line "NAME = value" or "NAME == value" (spec 6.4, 6.6). fail makes the errors that have a place.
 func (t *macroTable) define(line string, fail func(string) error) error {
 	name, value, redefine, err := splitDefinition(line)
 	if err != nil {
@@ -117,7 +117,7 @@ func (t *macroTable) define(line string, fail func(string) error) error {
 			case redefine:
 				m.Value = value
 			default:
-				return fail(fmt.Sprintf("macro \"%s\" is already defined (use \"==\" if you want to redefine it)", name))
+				return &Error{Text: fmt.Sprintf("macro \"%s\" is already defined (use \"==\" if you want to redefine it)", name)}
 			}
 			return nil
 		}
@@ -126,7 +126,7 @@ func (t *macroTable) define(line string, fail func(string) error) error {
 		}
 	}
 	if redefine {
-		return fail(fmt.Sprintf("can't redefine an undefined macro \"%s\"", name))
+		return &Error{Text: fmt.Sprintf("can't redefine an undefined macro \"%s\"", name)}
 	}
 	t.defined = append(t.defined, Macro{Name: name, Value: value})
 	return nil

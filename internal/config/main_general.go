@@ -58,7 +58,7 @@ func mainGeneralRows() []option.Row[Main] {
 		{Name: "disable_ipv6", Field: func(m *Main) any { return &m.DisableIPv6 }, Doc: "No AAAA lookups, no IPv6 listeners or connections."},
 		{Name: "disable_fsync", Field: func(m *Main) any { return &m.DisableFsync }, Doc: "Does not force files to the disk; messages may be lost in a crash."},
 		{Name: "exim_group", Field: func(m *Main) any { return &m.EximGroup }, Doc: "Group Exim runs as when it has given up root."},
-		{Name: "exim_path", Field: func(m *Main) any { return &m.EximPath }, Doc: "Path by which the program runs itself."},
+		{Name: "exim_path", Default: "/usr/sbin/exim4", Field: func(m *Main) any { return &m.EximPath }, Doc: "Path by which the program runs itself."},
 		{Name: "exim_user", Field: func(m *Main) any { return &m.EximUser }, Doc: "User Exim runs as when it has given up root."},
 		{Name: "exim_version", Field: func(m *Main) any { return &m.EximVersion }, Doc: "Version shown in banner, Received: and log."},
 		{Name: "finduser_retries", Field: func(m *Main) any { return &m.FindUserRetries }, Doc: "How often a look-up in the password file that finds nothing is repeated, a second apart."},

@@ -228,7 +228,7 @@ func (r *reader) acls() (next string, err error) {
 		}
 		if name != "" && strings.HasPrefix(strings.TrimLeft(line[len(name):], spaces), ":") {
 			if _, there := r.cfg.ACL(name); there {
-				return "", &Error{Text: fmt.Sprintf("there are two ACLs called \"%s\"", name)}
+				return "", r.fail(fmt.Sprintf("there are two ACLs called \"%s\"", name))
 			}
 			r.cfg.ACLs = append(r.cfg.ACLs, Block{Name: name, File: at.File, Line: at.Line})
 			block = &r.cfg.ACLs[len(r.cfg.ACLs)-1]

@@ -39,7 +39,7 @@ func (r *reader) setting(line string, t settingTarget) error {
 		if known(t, name) {
 			return r.fail(fmt.Sprintf("option \"%s\" is not supported yet", name))
 		}
-		return r.fail(t.unknown(name))
+		return r.fail(t.unknown(name[:min(len(name), maxName-1)]))
 	}
 	before, again := t.set[w.description.Name]
 	again = again && !before.alias

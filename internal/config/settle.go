@@ -2,6 +2,7 @@ package config
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"exigo/internal/option"
 	"exigo/internal/outside"
+	"exigo/internal/regex"
 )
 
 // settle fills in what the main section leaves open and expands what is fixed from now on (spec chapter 14).
@@ -27,6 +29,12 @@ func (r *reader) settle() error {
 		return err
 	}
 	if err := r.settlePaths(m); err != nil {
+		return err
+	}
+	if m.EximVersion == "" {
+		m.EximVersion = r.request.World.Version
+	}
+	if err := checkPattern(m.UUCPFromPattern); err != nil {
 		return err
 	}
 	for _, limit := range []string{m.SMTPRateLimitMail, m.SMTPRateLimitRcpt} {
@@ -109,6 +117,16 @@ func (r *reader) settlePaths(m *Main) error {
 		m.ProcessLogPath = string(m.SpoolDirectory) + "/exim-process.info"
 	}
 	return checkLogPaths(logs)
+}
+
+// checkPattern compiles a regular expression to see whether it is one.
+func checkPattern(pattern string) error {
+	_, err := regex.Compile(pattern, 0)
+	var syntax *regex.SyntaxError
+	if errors.As(err, &syntax) {
+		return &Error{Bare: true, Text: fmt.Sprintf("regular expression error: %s at offset %d while compiling %s", syntax.Message, syntax.Offset, pattern)}
+	}
+	return err
 }
 
 // checkLogPaths looks for the %s that a path of log_file_path must have; %D and %M may stand in it too (spec 53.3).

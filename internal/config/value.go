@@ -130,10 +130,7 @@ func readInteger(name, text string, bits int) (int64, error) {
 			end++
 		}
 	}
-	limit := int64(1)<<(bits-shift) - 1
-	if bits <= shift {
-		limit = 0
-	}
+	limit := int64(1)<<max(bits-shift, 0) - 1
 	if overflow || value > limit || value < -limit {
 		return 0, fmt.Errorf("absolute value of integer \"%s\" is too large (overflow)", text)
 	}
