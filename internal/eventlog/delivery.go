@@ -30,8 +30,8 @@ type Delivery struct {
 	NoQueueTime bool
 	// Routing marks a deferral while routing: "routing defer" in place of "defer".
 	Routing bool
-	// ExtraParents are shown whatever the selector says.
-	Protocol string // PS=, the letters of protocol_detail
+	// Protocol is PS=, the letters of protocol_detail, "" for none.
+	Protocol string
 }
 
 // Delivered builds a line of a success: "=> address <original> R=router T=transport ...".
@@ -45,10 +45,11 @@ func (f Format) Delivered(d Delivery) string {
 	}
 	if a.Outcome.Host != nil {
 		f.host(l, d)
-		f.protocol(l, d)
+		f.encryption(l, d)
+		f.extensions(l, d)
 	}
 	if f.Selectors.Has(SMTPConfirmation) && a.Outcome.Confirmation != "" {
-		l.Quoted("C", a.Outcome.Confirmation)
+		l.Quoted("C", Printable(a.Outcome.Confirmation, f.TopBit))
 	}
 	if d.Shadow != "" {
 		l.Field("ST", d.Shadow)
@@ -56,29 +57,31 @@ func (f Format) Delivered(d Delivery) string {
 			l.Word("(" + a.Outcome.ShadowError + ")")
 		}
 	}
-	f.times(l, d)
+	if f.Selectors.Has(QueueTime) && !d.NoQueueTime {
+		t := d.QueueTime
+		if f.Selectors.Has(QueueTimeExclusive) && d.Message != nil {
+			t -= d.Message.Completed
+		}
+		l.Field("QT", f.Duration(t))
+	}
+	f.deliverTime(l, d)
 	return l.String()
 }
 
 // Failed builds a "**" line: the address, where it was going, and ": reason".
 func (f Format) Failed(d Delivery) string {
-	o := &d.Address.Outcome
 	l := f.NewLine("**")
 	f.recipient(l, d)
 	f.instances(l, d)
-	if o.Host != nil {
+	if d.Address.Outcome.Host != nil {
 		f.host(l, d)
-		f.protocol(l, d)
-		f.deliverTime(l, d)
+		f.encryption(l, d)
+	}
+	if d.Address.Transport != "" {
 		l.Raw(" ")
-	} else {
-		f.deliverTime(l, d)
 	}
-	if o.MoreErrno == 0 && o.Errno > 0 && o.Message == "" {
-		l.Raw(": " + errnoText(o.Errno))
-	} else if o.Message != "" {
-		l.Raw(": ").Raw(string(appendPrintable(nil, o.Message, true, false)))
-	}
+	f.reason(l, d, true, true)
+	f.deliverTime(l, d)
 	return l.String()
 }
 
@@ -86,26 +89,40 @@ func (f Format) Failed(d Delivery) string {
 func (f Format) Deferred(d Delivery) string {
 	o := &d.Address.Outcome
 	l := f.NewLine("==")
-	f.recipient(l, d)
+	l.Word(f.Ancestry(d.Address, d.AsLocal))
+	if d.Message != nil && d.Message.Queue != "" {
+		l.Field("Q", d.Message.Queue)
+	}
 	f.instances(l, d)
 	if d.Routing {
 		l.Raw(" routing")
 	}
 	l.Raw(" defer (" + strconv.Itoa(o.Errno) + ")")
-	if o.Errno > 0 {
-		l.Raw(": " + errnoText(o.Errno))
-	}
+	f.reason(l, d, true, false)
 	if o.Host != nil {
 		f.host(l, d)
-		f.deliverTime(l, d)
 	}
-	if o.Message != "" {
-		l.Raw(": ").Raw(string(appendPrintable(nil, o.Message, true, false)))
-	}
+	f.deliverTime(l, d)
+	f.reason(l, d, false, true)
 	return l.String()
 }
 
-// recipient appends the address with its ancestors, and F=<sender>, P=<return path>.
+// reason appends ": " and the system's words for a positive error number, and ": " and the message, unless that says the same.
+func (f Format) reason(l *Line, d Delivery, number, message bool) {
+	o := &d.Address.Outcome
+	words := ""
+	if o.Errno > 0 {
+		words = errnoText(o.Errno)
+	}
+	if number && words != "" {
+		l.Raw(": " + words)
+	}
+	if message && o.Message != "" && o.Message != words {
+		l.Raw(": ").Raw(string(appendPrintable(nil, o.Message, true, false)))
+	}
+}
+
+// recipient appends the address with its ancestors, and F=<sender>, Q=, P=<return path>.
 func (f Format) recipient(l *Line, d Delivery) {
 	l.Word(f.Ancestry(d.Address, d.AsLocal))
 	if f.Selectors.Has(SenderOnDelivery) && d.Message != nil {
@@ -119,7 +136,8 @@ func (f Format) recipient(l *Line, d Delivery) {
 	}
 }
 
-// Ancestry shows an address with where it came from: "final (parent) <original>".
+// Ancestry shows an address with where it came from: "final (parent) <original>", with all_parents "final (parent, grandparent) <original>". A local
+// delivery shows the local part alone, and then the original always.
 func (f Format) Ancestry(a *mail.Address, asLocal bool) string {
 	top := a
 	for top.Parent != nil {
@@ -130,18 +148,26 @@ func (f Format) Ancestry(a *mail.Address, asLocal bool) string {
 	case a.Kind == mail.KindReply:
 		b.WriteString(">" + replyTo(a))
 	case asLocal && a.Kind == mail.KindNormal:
-		b.WriteString(a.Prefix + a.CasefulLocalPart + a.Suffix)
+		b.WriteString(a.LocalPart)
 	default:
 		b.WriteString(a.Address)
 	}
 	shown := b.String()
-	first := a.Parent
-	for p := first; p != nil && p != top; p = p.Parent {
-		if p == first || f.Selectors.Has(AllParents) {
-			b.WriteString(" (" + p.Address + ")")
+	separator := " ("
+	for p := a.Parent; p != nil && p != top; p = p.Parent {
+		b.WriteString(separator + p.Address)
+		separator = ", "
+		if !f.Selectors.Has(AllParents) {
+			break
 		}
 	}
-	if top != a || !strings.EqualFold(shown, top.Address) {
+	if separator == ", " {
+		b.WriteString(")")
+	}
+	switch {
+	case top.OneTimeParent != "":
+		b.WriteString(" <" + top.OneTimeParent + ">")
+	case top != a || !strings.EqualFold(shown, top.Address):
 		b.WriteString(" <" + top.Address + ">")
 	}
 	return b.String()
@@ -201,15 +227,22 @@ func (f Format) delivered(d Delivery) func(t *Tag) string {
 	}
 }
 
-// protocol appends what the connection was like: PS=, X=, CV=, DN=, A=, PRDR, L, K.
-func (f Format) protocol(l *Line, d Delivery) {
-	o := &d.Address.Outcome
+// encryption appends PS=, X=, CV= and DN= of the connection.
+func (f Format) encryption(l *Line, d Delivery) {
 	if f.Selectors.Has(ProtocolDetail) && d.Protocol != "" {
 		l.Field("PS", d.Protocol)
 	}
-	f.tls(l, o.TLS, false)
+	f.tls(l, d.Address.Outcome.TLS, false)
+}
+
+// extensions appends A=, PRDR, L and K.
+func (f Format) extensions(l *Line, d Delivery) {
+	o := &d.Address.Outcome
 	if o.AuthName != "" {
 		l.Field("A", f.authField(o.AuthName, o.AuthID, o.AuthSender))
+	}
+	if o.PRDR {
+		l.Word("PRDR")
 	}
 	if f.Selectors.Has(Pipelining) && o.Pipelining {
 		if o.EarlyPipe {
@@ -218,21 +251,11 @@ func (f Format) protocol(l *Line, d Delivery) {
 			l.Word("L")
 		}
 	}
-	if o.PRDR {
-		l.Word("PRDR")
-	}
 	if o.Chunking {
 		l.Word("K")
 	}
 	f.tags(l, AfterTLS, f.delivered(d))
 	f.tags(l, BeforeID, f.delivered(d))
-}
-
-func (f Format) times(l *Line, d Delivery) {
-	if f.Selectors.Has(QueueTime) && !d.NoQueueTime {
-		l.Field("QT", f.Duration(d.QueueTime))
-	}
-	f.deliverTime(l, d)
 }
 
 func (f Format) deliverTime(l *Line, d Delivery) {

@@ -36,11 +36,11 @@ type Place int
 
 // Places in a line.
 const (
-	// AfterHost: after the host's name, address and interface (PRX, TFO).
+	// AfterHost: on delivery lines after the host's address and interface, on reception lines after encryption and authentication (PRX).
 	AfterHost Place = iota
-	// AfterTLS: after encryption and authentication (PRDR, K).
+	// AfterTLS: after PRDR, L and K.
 	AfterTLS
-	// BeforeID: after the size (DKIM, DMARC, SPF).
+	// BeforeID: on delivery lines before C=, on reception lines after the size (DKIM, DMARC, SPF).
 	BeforeID
 )
 
@@ -129,11 +129,11 @@ func (f Format) FullHost(s *mail.Session) string {
 	var b strings.Builder
 	helo := Printable(s.HELO, f.TopBit)
 	switch {
-	case s.HostName != "" && (helo == "" || strings.EqualFold(s.HostName, helo)):
-		b.WriteString(s.HostName + " ")
+	case s.HostName != "" && (helo == "" || strings.EqualFold(s.HostName, helo) || isLiteral(s, helo)):
+		b.WriteString(Printable(s.HostName, f.TopBit) + " ")
 	case s.HostName != "":
-		b.WriteString(s.HostName + " (" + helo + ") ")
-	case helo != "" && !isLiteral(s, helo):
+		b.WriteString(Printable(s.HostName, f.TopBit) + " (" + helo + ") ")
+	case helo != "":
 		b.WriteString("(" + helo + ") ")
 	}
 	b.WriteString("[" + Address(s.Host) + "]")
@@ -146,9 +146,18 @@ func (f Format) FullHost(s *mail.Session) string {
 	return b.String()
 }
 
-// isLiteral tells whether the HELO name is just the client's own address in brackets, which is not repeated.
+// isLiteral tells whether the HELO name is just the client's own address in brackets, which is not repeated beside its name.
 func isLiteral(s *mail.Session, helo string) bool {
-	return helo == "["+Address(s.Host)+"]"
+	text, ok := strings.CutPrefix(helo, "[")
+	if !ok {
+		return false
+	}
+	if len(text) > 5 && strings.EqualFold(text[:5], "IPv6:") {
+		text = text[5:]
+	}
+	text, port, ok := strings.Cut(text, "]")
+	a, err := netip.ParseAddr(text)
+	return ok && err == nil && a.Unmap() == s.Host.Unmap() && (port == "" || port == ":"+strconv.Itoa(s.Port))
 }
 
 // Address writes an IP address as Exim does: IPv4-mapped addresses as IPv4.

@@ -48,6 +48,8 @@ type Settings struct {
 	UID, GID int
 	// Stderr receives a copy of panic entries; nil in a daemon.
 	Stderr io.Writer
+	// Fatal, if set, is called after a log could not be written: a process that does one thing ends with status 1 then. A daemon leaves it nil.
+	Fatal func()
 	// Divert, if set, receives every entry in place of the files (-bh, -bt, -be and the like). Text has no time stamp.
 	Divert func(to Stream, id, text string)
 }
@@ -80,7 +82,6 @@ type Log struct {
 	second   int64 // of the cached stamp
 	stamp    []byte
 	syslog   *syslogConn
-	failing  bool
 }
 
 // Open makes a log of the settings. Nothing is opened before the first entry. An error in the path list is
@@ -243,7 +244,7 @@ func (l *Log) deliver(to, all Stream, b []byte, stampLength int, now time.Time) 
 		return
 	}
 	if err := l.writeFile(to, b, now); err != nil {
-		l.fail(to, err)
+		l.fail(to, b, stampLength, err)
 	}
 }
 
@@ -258,30 +259,28 @@ func firstOf(all Stream) Stream {
 	return Main
 }
 
-// fail reports a log that cannot be written: to the panic log, and if that is the failing one to syslog and
-// the standard error. It never ends the process: no message may be lost for want of a log.
-func (l *Log) fail(to Stream, err error) {
-	if l.failing {
-		l.lastResort(err.Error())
-		return
-	}
-	l.failing = true
-	defer func() { l.failing = false }()
-	b := l.appendStamp(nil, l.world.Clock.Now())
-	b = append(append(b, err.Error()...), '\n')
-	if to != Panic {
-		if perr := l.writeFile(Panic, b, l.world.Clock.Now()); perr == nil {
-			return
-		}
-	}
-	l.lastResort(string(b))
-}
-
-func (l *Log) lastResort(text string) {
+// fail reports a log that cannot be written: the entry and the reason go to the panic log, and if that fails too to the standard error and
+// syslog. Exim's processes end then; ours ends only where Settings.Fatal says so.
+func (l *Log) fail(to Stream, entry []byte, stampLength int, err error) {
+	now := l.world.Clock.Now()
+	reason := append(append(append([]byte(nil), entry[:stampLength]...), err.Error()...), '\n')
 	if l.settings.Stderr != nil {
-		io.WriteString(l.settings.Stderr, text)
-	} else {
-		os.Stderr.WriteString(text)
+		l.settings.Stderr.Write(reason)
 	}
-	l.writeSyslogAt(severityCritical, []byte(text))
+	both := append(append([]byte(nil), entry...), reason...)
+	if to == Panic || l.writeFile(Panic, both, now) != nil {
+		last := "exim: could not open panic log - aborting: see message(s) above\n"
+		stderr := l.settings.Stderr
+		if stderr == nil {
+			stderr = os.Stderr
+		}
+		stderr.Write(both)
+		for _, text := range []string{string(entry), string(reason), last} {
+			l.writeSyslogAt(severityCritical, []byte(text))
+		}
+		io.WriteString(stderr, last)
+	}
+	if l.settings.Fatal != nil {
+		l.settings.Fatal()
+	}
 }

@@ -68,7 +68,7 @@ func appendRejected(b []byte, m *mail.Message, topBit bool) []byte {
 	start := len(b)
 	for _, h := range m.Headers {
 		b = append(b, h.Type, ' ')
-		b = appendPrintable(b, strings.TrimSuffix(h.Text, "\n"), topBit, true)
+		b = appendPrintable(b, strings.TrimSuffix(h.Text, "\n"), true, true)
 		b = append(b, '\n')
 		if len(b)-start > maxRejectedHeader {
 			b = append(b, "...\n"...)

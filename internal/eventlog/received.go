@@ -41,13 +41,6 @@ func (f Format) Received(r Reception) string {
 		l.Field("R", r.Reference)
 	}
 	f.origin(l, s)
-	get := func(t *Tag) string {
-		if t.Received == nil {
-			return ""
-		}
-		return t.Received(m, f.Selectors)
-	}
-	f.tags(l, AfterHost, get)
 	if m.Protocol != "" {
 		l.Field("P", m.Protocol)
 	}
@@ -58,6 +51,13 @@ func (f Format) Received(r Reception) string {
 	if s.Authenticator != "" {
 		l.Field("A", f.authField(s.Authenticator, s.AuthID, s.AuthSender))
 	}
+	get := func(t *Tag) string {
+		if t.Received == nil {
+			return ""
+		}
+		return t.Received(m, f.Selectors)
+	}
+	f.tags(l, AfterHost, get)
 	if r.PRDR {
 		l.Word("PRDR")
 	}
@@ -66,14 +66,14 @@ func (f Format) Received(r Reception) string {
 	}
 	f.tags(l, AfterTLS, get)
 	l.Field("S", strconv.FormatInt(m.Size, 10))
+	if f.Selectors.Has(EightBitMIME) {
+		l.Field("M8S", strconv.Itoa(m.BodyType))
+	}
 	if f.Selectors.Has(ReceiveTime) {
 		l.Field("RT", f.Duration(m.Completed))
 	}
 	if m.Queue != "" {
 		l.Field("Q", m.Queue)
-	}
-	if f.Selectors.Has(EightBitMIME) {
-		l.Field("M8S", strconv.Itoa(m.BodyType))
 	}
 	f.tags(l, BeforeID, get)
 	f.identity(l, r)
