@@ -106,9 +106,9 @@ type Run struct {
 	// LocalUser is set after check_local_user: the account.
 	LocalUser *LocalUser
 
-	children []*mail.Address
-	local    bool
-	home     string // $home
+	children        []*mail.Address
+	assigned, local bool
+	home            string // $home
 }
 
 // LocalUser is what check_local_user found.
@@ -149,7 +149,7 @@ type Services struct {
 	Debug func(line string)
 	// Transport tells about a transport of the configuration.
 	Transport func(name string) (TransportInfo, bool)
-	// Caller runs callouts; nil: verification with callout defers.
+	// Callout runs callouts; nil: verification with callout defers.
 	Callout func(ctx context.Context, s *expand.Scope, c Callout) CalloutResult
 	// Quota checks the mailbox's quota for verify = recipient/quota: ok false gives the text of the failure.
 	Quota func(ctx context.Context, s *expand.Scope, a *mail.Address, o VerifyOptions) (ok bool, temporary bool, text string)
@@ -180,6 +180,8 @@ type TransportInfo struct {
 	Local bool
 	// SMTP is set for the driver that callouts can use.
 	SMTP bool
+	// OverridesHosts says that the transport's own hosts are used in any case (hosts_override).
+	OverridesHosts bool
 }
 
 // VerifyOptions say how an address is verified.
@@ -190,6 +192,8 @@ type VerifyOptions struct {
 	Expn bool
 	// SuccessOnRedirect ends with success when the address is redirected.
 	SuccessOnRedirect bool
+	// Unqualified permits an address without a domain, which is then qualified.
+	Unqualified bool
 	// Callout is nil when none is wanted.
 	Callout *CalloutOptions
 	// Quota asks for the mailbox's quota; the durations are the lives of cache records.
@@ -257,6 +261,7 @@ type Routed struct {
 	// Children of Kind file, pipe and reply are not routed again: their Transport is set; those that are forbidden come with
 	// Outcome.Result Failed.
 	Children []*mail.Address
-	// Local tells whether Transport is a local one.
-	Local bool
+	// Assigned says that the router gave the address to its transport (or, in a router for verification only, to none).
+	// Local tells whether it is a local one.
+	Assigned, Local bool
 }

@@ -62,15 +62,10 @@ func (e *Engine) Route(ctx context.Context, s *expand.Scope, a *mail.Address) Ro
 	if a.StartRouter != "" {
 		if r, ok := e.byName[a.StartRouter]; ok {
 			start = r.Index
-		} else if a.StartRouter == afterLast {
-			start = len(e.routers)
 		}
 	}
 	return e.from(ctx, s, a, start)
 }
-
-// afterLast is the StartRouter of the clone that a last router with "unseen" leaves.
-const afterLast = "\x00end"
 
 // from goes through the routers from the one of that index on.
 func (e *Engine) from(ctx context.Context, s *expand.Scope, a *mail.Address, start int) Routed {
@@ -160,7 +155,7 @@ func (e *Engine) settle(run *Run, outcome Outcome) Routed {
 	out := Routed{Outcome: outcome, Address: a}
 	switch outcome {
 	case Fail:
-		a.Outcome.Result = mail.Failed
+		a.Outcome.Result, out.Children = mail.Failed, run.children
 		return out
 	case Defer, Error:
 		a.Outcome.Result = mail.Deferred
@@ -174,7 +169,7 @@ func (e *Engine) settle(run *Run, outcome Outcome) Routed {
 		return Routed{Outcome: Fail, Address: a}
 	}
 	a.Outcome.Message = ""
-	out.Children, out.Local = run.children, run.local
+	out.Children, out.Assigned, out.Local = run.children, run.assigned, run.local
 	if outcome == Rerouted {
 		return out
 	}
@@ -183,7 +178,7 @@ func (e *Engine) settle(run *Run, outcome Outcome) Routed {
 		a.Transport, a.Hosts = "", nil
 		return e.deferred(a, mail.ErrnoExpandFail, err.Error())
 	}
-	if unseen {
+	if unseen && r.Index+1 < len(e.routers) {
 		out.Children = append(out.Children, e.clone(a, r))
 		if outcome == Discard {
 			out.Outcome = Accepted
@@ -202,10 +197,7 @@ func (e *Engine) clone(a *mail.Address, r *Router) *mail.Address {
 	a.Unique += "/" + r.Name
 	c := newChild(&parent, a.Address)
 	c.ExtraHeaders, c.RemoveHeaders = nil, nil
-	c.StartRouter = afterLast
-	if r.Index+1 < len(e.routers) {
-		c.StartRouter = e.routers[r.Index+1].Name
-	}
+	c.StartRouter = e.routers[r.Index+1].Name
 	return c
 }
 

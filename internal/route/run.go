@@ -161,7 +161,7 @@ func (r *Run) IsTransport(name string) bool {
 func (r *Run) Deliver(t TransportInfo) Outcome {
 	a := r.Address
 	a.Transport = t.Name
-	r.local = t.Local || t.Name == ""
+	r.assigned, r.local = true, t.Local || t.Name == ""
 	if ok, outcome := r.Equip(a); !ok {
 		a.Transport = ""
 		return outcome
