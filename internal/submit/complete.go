@@ -258,7 +258,10 @@ func (x *reception) fromLines() ([]byte, error) {
 	main := x.r.s.Main
 	for {
 		line, err := x.in.Source.ReadSlice('\n')
-		if len(line) == 0 || err != nil || !bytes.HasPrefix(line, []byte("From ")) {
+		if len(line) == 0 {
+			return nil, err
+		}
+		if err != nil || !bytes.HasPrefix(line, []byte("From ")) {
 			return append([]byte(nil), line...), err
 		}
 		ok, matchErr := x.s.Match(main.UUCPFromPattern, mail.Taint(string(line)), 0)

@@ -1,6 +1,7 @@
 package submit
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
@@ -87,10 +88,10 @@ func (x *reception) readHeader() bool {
 	var first []byte
 	if x.in.FromLine {
 		var err error
-		if first, err = x.fromLines(); err != nil && err != io.EOF {
+		if first, err = x.fromLines(); err != nil && err != io.EOF && err != bufio.ErrBufferFull {
 			return x.readError(err, true)
 		}
-		source = &pushback{Source: source, first: first}
+		source = &pushback{Source: source, first: first, err: err}
 	}
 	var err error
 	x.header, err = header.Read(&measuring{Source: source, x: x}, header.Limits{Line: main.HeaderLineMaxSize, Total: main.HeaderMaxSize})
@@ -149,6 +150,7 @@ func (c *measuring) ReadSlice(delim byte) ([]byte, error) {
 type pushback struct {
 	header.Source
 	first []byte
+	err   error // that came with it
 }
 
 // ReadSlice implements header.Source.
@@ -156,9 +158,17 @@ func (p *pushback) ReadSlice(delim byte) ([]byte, error) {
 	if p.first != nil {
 		first := p.first
 		p.first = nil
-		return first, nil
+		return first, p.err
 	}
 	return p.Source.ReadSlice(delim)
+}
+
+// Peek implements header.Source.
+func (p *pushback) Peek(n int) ([]byte, error) {
+	if p.first != nil {
+		return p.first[:min(n, len(p.first))], nil
+	}
+	return p.Source.Peek(n)
 }
 
 // sizeLimit expands message_size_limit: 0 for no limit.
