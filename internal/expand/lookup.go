@@ -40,7 +40,8 @@ func (s *Scope) Lookup(t lookup.Type, file, key Value) (found Found, ok bool, er
 	if err != nil {
 		return Found{}, false, s.lookupError(key.S, err)
 	}
-	return Found{Value{S: result.Data, Tainted: result.Tainted}, result.Captured, result.Wild, result.Fixed}, ok, nil
+	data, _, _ := strings.Cut(result.Data, "\x00")
+	return Found{Value{S: data, Tainted: result.Tainted}, result.Captured, result.Wild, result.Fixed}, ok, nil
 }
 
 // sameQuoting tells whether text quoted for one type may be used in a query of another: all of LDAP's share their rules.

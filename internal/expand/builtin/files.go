@@ -89,7 +89,7 @@ func evalReadFile(s *expand.Scope, it *syntax.Item) (expand.Value, error) {
 	case len(data) > maxFile:
 		return expand.Value{}, expand.Fail("failed to read %s: file is too large", path)
 	}
-	return expand.Value{S: endLines(string(data), args[1:])}, nil
+	return expand.Value{S: endLines(upToZero(string(data)), args[1:])}, nil
 }
 
 // identity is what Exim adds to a refused permission.
@@ -108,6 +108,12 @@ func reason(err error) string {
 		return text
 	}
 	return strings.ToUpper(text[:1]) + text[1:]
+}
+
+// upToZero cuts a text at its first zero byte: strings of the language have none.
+func upToZero(text string) string {
+	text, _, _ = strings.Cut(text, "\x00")
+	return text
 }
 
 // endLines replaces newlines by the end-of-line string, if one is given.

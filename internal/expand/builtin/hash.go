@@ -276,7 +276,7 @@ func applyBase64d(s *expand.Scope, _ string, subject expand.Value) (expand.Value
 	if err != nil {
 		return expand.Value{}, expand.Fail("string \"%s\" is not well-formed for \"base64d\" operator", subject.S)
 	}
-	subject.S = string(data)
+	subject.S = upToZero(string(data))
 	return subject, nil
 }
 

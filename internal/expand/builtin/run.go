@@ -39,7 +39,7 @@ func evalRun(s *expand.Scope, it *syntax.Item) (expand.Value, error) {
 		}
 	}
 	s.SetExtra("runrc", expand.Value{S: strconv.Itoa(code)})
-	return runBranches(s, it, code == 0, expand.Value{S: output})
+	return runBranches(s, it, code == 0, expand.Value{S: upToZero(output)})
 }
 
 // runBranches is Branches, but $value is set in both.

@@ -50,7 +50,7 @@ func evalReadSocket(s *expand.Scope, it *syntax.Item) (expand.Value, error) {
 		}
 		return expand.Value{}, err
 	}
-	v := expand.Value{S: answer}
+	v := expand.Value{S: upToZero(answer)}
 	if count > 3 {
 		v.S = endLines(v.S, args[3:4])
 	}
