@@ -293,41 +293,52 @@ func parseTimes(text string) (Times, error) {
 	return out, nil
 }
 
-// SplitList splits an Exim list (spec 6.21): colon-separated, or by another character after "<c"; a doubled
-// separator is the character itself; white space around items is dropped; one empty item at the end is none.
+// SplitList splits an Exim list (spec 6.20 to 6.22): colon-separated, or by another character after "<c"; a doubled
+// separator is the character itself, unless it is a control character; white space around items is dropped; one empty item at
+// the end is none.
 func SplitList(text string) []string {
-	sep := byte(':')
-	text = strings.TrimLeft(text, " \t\n")
+	sep, white := byte(':'), " \t\r\n"
+	text = strings.TrimLeft(text, white)
 	if len(text) > 1 && text[0] == '<' && isPunctuation(text[1]) {
 		sep = text[1]
 		text = text[2:]
+		white = strings.ReplaceAll(white, string(sep), "")
 	}
 	var items []string
 	for {
-		text = strings.TrimLeft(text, " \t\n")
+		text = strings.TrimLeft(text, white)
 		if text == "" {
 			return items
 		}
-		var item strings.Builder
-		i := 0
-		for i < len(text) {
-			if text[i] == sep {
-				if i+1 < len(text) && text[i+1] == sep {
-					item.WriteByte(sep)
-					i += 2
-					continue
-				}
-				break
-			}
-			item.WriteByte(text[i])
-			i++
-		}
-		items = append(items, strings.TrimRight(item.String(), " \t\n"))
-		if i >= len(text) {
+		item, rest, more := cutItem(text, sep)
+		items = append(items, strings.TrimRight(item, white))
+		if !more {
 			return items
 		}
-		text = text[i+1:]
+		text = rest
 	}
+}
+
+// cutItem takes text up to the separator; doubled separators become one.
+func cutItem(text string, sep byte) (item, rest string, more bool) {
+	i := strings.IndexByte(text, sep)
+	if i < 0 {
+		return text, "", false
+	}
+	if sep < ' ' || i+1 >= len(text) || text[i+1] != sep {
+		return text[:i], text[i+1:], true
+	}
+	var b strings.Builder
+	for i = 0; i < len(text); i++ {
+		if text[i] == sep {
+			if i+1 >= len(text) || text[i+1] != sep {
+				return b.String(), text[i+1:], true
+			}
+			i++
+		}
+		b.WriteByte(text[i])
+	}
+	return b.String(), "", false
 }
 
 func isPunctuation(c byte) bool {
