@@ -6,6 +6,7 @@ import (
 	"exigo/internal/acl"
 	"exigo/internal/eventlog"
 	"exigo/internal/expand"
+	"exigo/internal/mail"
 )
 
 // runACL runs the ACL that an option names. A panic of configuration is an Error outcome.
@@ -64,6 +65,13 @@ func (s *Session) refuse(phase acl.Phase, outcome acl.Outcome, what string) bool
 	return s.refuseAs(refusal{phase: phase, outcome: outcome, what: what, code: defaultCode(phase, temporary), temporary: temporary})
 }
 
+// refuseMessage answers a message that an ACL refused after it was read; the reject log gets its header too.
+func (s *Session) refuseMessage(m *mail.Message, result Received) {
+	temporary := result.Refused.Verdict == acl.Defer || result.Refused.Verdict == acl.Error
+	s.refuseAs(refusal{phase: result.Phase, outcome: *result.Refused, code: defaultCode(result.Phase, temporary), temporary: temporary,
+		id: result.ID, message: m})
+}
+
 // refusal is an ACL's rejection on its way to client and log.
 type refusal struct {
 	phase     acl.Phase
@@ -72,6 +80,9 @@ type refusal struct {
 	what      string
 	code      string
 	temporary bool
+	// id and message are set after the message was read.
+	id      string
+	message *mail.Message
 }
 
 func (s *Session) refuseAs(r refusal) bool {
@@ -91,6 +102,9 @@ func (s *Session) refuseAs(r refusal) bool {
 	}
 	prefix := s.rejecter()
 	s.senderFailure(r, prefix, code)
+	if o.Verdict == acl.Defer && text == "Could not complete sender verify" && !s.main.SMTPReturnErrorDetails {
+		text = ""
+	}
 	if text == "" {
 		text = "Administrative prohibition"
 		if r.temporary {
@@ -123,7 +137,13 @@ func (s *Session) senderFailure(r refusal, prefix, code string) {
 		}
 		s.logMain(line)
 	}
-	if failed.Result == acl.Defer || failed.NoDetails || failed.UserMessage == "" {
+	if failed.Result == acl.Defer {
+		if text := failed.LogMessage; text != "" && s.main.SMTPReturnErrorDetails {
+			s.respond(code, foldMessage(text), true)
+		}
+		return
+	}
+	if failed.NoDetails || failed.UserMessage == "" {
 		return
 	}
 	format := "Verification failed for <"
@@ -180,7 +200,7 @@ func (s *Session) logRefusal(r refusal, prefix, logMessage string) {
 		}
 		b.WriteString(": " + s.printable(logMessage))
 	}
-	s.svc.Log.Write(eventlog.Entry{To: logStream(targets), Text: b.String()})
+	s.svc.Log.Write(eventlog.Entry{To: logStream(targets), ID: r.id, Text: b.String(), Rejected: r.message})
 }
 
 // logWord is the word of a phase after "rejected".

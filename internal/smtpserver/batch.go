@@ -10,53 +10,78 @@ import (
 func (s *Session) batchEnd() {
 	s.quit = true
 	if s.msg.SenderSet {
-		s.batchError("554", "Unexpected end of file")
+		s.batchError("421", "Lost incoming connection", "")
 	}
 }
 
-// batchCheck looks at the reply to a command of batch input: an error ends the input (spec 49.11).
+// batchCommand obeys a command of batch input (spec 49.11): HELO, EHLO and RSET begin anew, commands that ask something are ignored,
+// and an error ends the input.
+func (s *Session) batchCommand(verb *Verb, argument string) {
+	switch verb.Name {
+	case "HELO", "EHLO", "RSET":
+		s.newMessage()
+		s.batchStart = s.io.line()
+		return
+	case "VRFY", "EXPN", "ETRN", "HELP", "NOOP":
+		return
+	case "QUIT":
+		s.quit, s.done = true, true
+		return
+	case "MAIL FROM:":
+		if s.msg.SenderSet {
+			s.batchError("503", "Sender already given", s.lastCommand)
+			return
+		}
+	}
+	verb.Run(s, argument)
+	s.batchCheck()
+}
+
+// batchCheck looks at the reply to a command of batch input: an error ends the input.
 func (s *Session) batchCheck() {
 	reply := s.lastReply
 	s.lastReply = ""
-	if len(reply) >= 4 && (reply[0] == '4' || reply[0] == '5') {
-		s.batchError(reply[:3], reply[4:])
+	if len(reply) >= 4 && (reply[0] == '4' || reply[0] == '5') && !s.failed {
+		text := reply[4:]
+		if s.addressProblem != "" {
+			text, s.addressProblem = s.addressProblem, ""
+		}
+		s.batchError(reply[:3], text, s.lastCommand)
 	}
 }
 
-// batchError reports an error in batch input as spec 49.11 has it: stylized on the output, at length on the error output.
-func (s *Session) batchError(code, text string) {
+// batchError reports an error in batch input: stylized on the output, at length on the error output. command is the one at fault,
+// "" for none.
+func (s *Session) batchError(code, text, command string) {
 	s.done, s.failed, s.quit = true, true, false
-	var b strings.Builder
-	b.WriteString(code + " " + text + "\n")
-	if s.batchStart > 0 {
-		b.WriteString("Transaction started in line " + strconv.Itoa(s.batchStart) + "\n")
+	line := s.io.line()
+	if command == "" && s.bodyLost {
+		line++ // the line that was not there
 	}
-	b.WriteString("Error detected in line " + strconv.Itoa(s.batchLine) + "\n")
-	s.silent = false
-	s.io.out = append(s.io.out, b.String()...)
+	short := code + " " + text + "\nTransaction started in line " + strconv.Itoa(s.batchStart) + "\nError detected in line " + strconv.Itoa(line) + "\n"
+	if command != "" {
+		short += s.printable(command) + "\n"
+	}
+	s.io.out = append(s.io.out, short...)
 	s.io.flush()
-	s.silent = true
-	long := "An error was detected while processing a file of BSMTP input.\nThe error message was:\n\n  " + code + " " + text + "\n\n"
-	if s.batchStart > 0 {
-		long += "The SMTP transaction started in line " + strconv.Itoa(s.batchStart) + ".\n"
+	var b strings.Builder
+	b.WriteString("An error was detected while processing a file of BSMTP input.\nThe error message was:\n\n  " + code + " " + text + "\n\n")
+	b.WriteString("The SMTP transaction started in line " + strconv.Itoa(s.batchStart) + ".\n")
+	b.WriteString("The error was detected in line " + strconv.Itoa(line) + ".\n")
+	if command != "" {
+		b.WriteString("The SMTP command at fault was:\n\n   " + s.printable(command) + "\n\n")
 	}
-	long += "The error was detected in line " + strconv.Itoa(s.batchLine) + ".\n"
-	if s.lastCommand != "" {
-		long += "The SMTP command at fault was:\n\n   " + s.printable(s.lastCommand) + "\n\n"
+	b.WriteString(strconv.Itoa(s.noun.Messages) + " previous message")
+	if s.noun.Messages == 1 {
+		b.WriteString(" was")
+	} else {
+		b.WriteString("s were")
 	}
-	switch n := s.noun.Messages; n {
-	case 0:
-		long += "0 previous messages were successfully processed.\n"
-	case 1:
-		long += "1 previous message was successfully processed.\n"
-	default:
-		long += strconv.Itoa(n) + " previous messages were successfully processed.\n"
-	}
-	long += "The rest of the batch was abandoned.\n"
+	b.WriteString(" successfully processed.\nThe rest of the batch was abandoned.\n")
 	if s.start.Error != nil {
-		io.WriteString(s.start.Error, long)
+		io.WriteString(s.start.Error, b.String())
 	}
 	if s.svc.BatchError != nil {
-		s.svc.BatchError(long)
+		s.svc.BatchError(b.String())
 	}
 }

@@ -70,6 +70,7 @@ func (s *Session) receive(data *smtp.DataReader, chunked bool) {
 	r.Alive = func() bool { return s.alive(chunked) }
 	result := s.svc.Receive(s.ctx, r)
 	if result.ReadError != nil {
+		s.dataSeen = data.Octets
 		s.receptionEnded(result)
 		return
 	}
@@ -78,7 +79,7 @@ func (s *Session) receive(data *smtp.DataReader, chunked bool) {
 	}
 	switch {
 	case result.Refused != nil:
-		s.refuse(result.Phase, *result.Refused, "")
+		s.refuseMessage(r.Message, result)
 	case result.Reply != "":
 		if chunked && result.Reply[0] == '2' {
 			s.line(s.chunks.note())
@@ -126,6 +127,9 @@ func (s *Session) rawReply(text string) {
 func (s *Session) afterMessage() {
 	s.newMessage()
 	s.freeAfterMail()
+	if s.start.Batch {
+		s.batchStart = s.io.line()
+	}
 }
 
 // setProtocol sets $received_protocol (spec 11.9).
@@ -133,7 +137,9 @@ func (s *Session) setProtocol() {
 	if s.msg.Protocol != "" {
 		return
 	}
-	s.msg.Protocol = s.protocol()
+	if s.msg.Protocol = s.start.Protocol; s.msg.Protocol == "" {
+		s.msg.Protocol = s.protocol()
+	}
 }
 
 func (s *Session) protocol() string {
@@ -211,25 +217,32 @@ func (s *Session) receptionEnded(r Received) {
 		s.svc.Log.Write(eventlog.Entry{To: eventlog.Main, ID: r.ID, Text: "SMTP connection from " + s.who(false) + " closed after SIGTERM"})
 		s.notQuit("signal-exit")
 	default:
+		s.logLost(r)
 		if s.start.Batch {
-			s.batchError("554", "Unexpected end of file")
+			s.bodyLost = !r.InHeader
+			s.batchError("421", "Lost incoming connection", "")
 			return
 		}
-		s.line("421 " + s.hostname + " lost input connection")
-		if s.svc.Log.Has(eventlog.LostIncomingConnection) {
-			where := ""
-			if r.InHeader {
-				where = " (header)"
-			}
-			s.svc.Log.Write(eventlog.Entry{To: eventlog.Main, ID: r.ID, Text: s.lostInfo() + " lost while reading message data" + where})
-		}
+		s.line("421 Lost incoming connection")
 		s.notQuit("connection-lost")
 	}
 	s.io.flush()
 }
 
-// lostInfo names a connection that was lost: as connectionInfo does, but always with the host.
-func (s *Session) lostInfo() string { return s.connectionInfo() }
+// logLost logs that the input ended within a message: in its header section, after a line of it, or in the body.
+func (s *Session) logLost(r Received) {
+	if !s.svc.Log.Has(eventlog.LostIncomingConnection) {
+		return
+	}
+	where := ""
+	if r.InHeader {
+		where = " (header)"
+		if s.dataSeen > 0 && s.io.lastByte == '\n' {
+			where = " (after header)"
+		}
+	}
+	s.svc.Log.Write(eventlog.Entry{To: eventlog.Main, ID: r.ID, Text: s.connectionInfo() + " lost while reading message data" + where})
+}
 
 // abortError ends the reading of a message in chunks because of a command between them.
 type abortError struct {

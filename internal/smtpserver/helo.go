@@ -1,6 +1,7 @@
 package smtpserver
 
 import (
+	"context"
 	"errors"
 	"net/netip"
 	"strings"
@@ -139,7 +140,9 @@ func (s *Session) verifyHELO(verb string) bool {
 	}
 	verify := s.svc.VerifyHELO
 	if verify == nil {
-		verify = VerifyHELO
+		verify = func(ctx context.Context, scope *expand.Scope) (bool, error) {
+			return VerifyHELO(ctx, scope, s.svc.HostName)
+		}
 	}
 	ok, err := verify(s.ctx, s.Scope())
 	if ok || !must {

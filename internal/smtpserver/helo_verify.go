@@ -13,8 +13,11 @@ import (
 
 // VerifyHELO checks that the name a client gave with HELO is its own, once a session: an address literal of its address, the name
 // that its address has, or a name with its address (spec: helo_try_verify_hosts). It sets Session.HELOVerified and HELOTried;
-// an error is temporary. The top gives it to the ACLs too.
-func VerifyHELO(_ context.Context, s *expand.Scope) (bool, error) {
+// an error is temporary. hostName finds the client's name; nil stands for FindHostName. The top gives it to the ACLs too.
+func VerifyHELO(ctx context.Context, s *expand.Scope, hostName func(context.Context, *expand.Scope) (found, temporary bool, reason string)) (bool, error) {
+	if hostName == nil {
+		hostName = FindHostName
+	}
 	n := s.Session
 	if n.HELOTried {
 		return n.HELOVerified, nil
@@ -37,7 +40,7 @@ func VerifyHELO(_ context.Context, s *expand.Scope) (bool, error) {
 	}
 	deferred := false
 	if n.HostName == "" {
-		deferred = s.FindHostName() == mail.NameDeferred
+		_, deferred, _ = hostName(ctx, s)
 	}
 	for _, name := range append([]string{n.HostName}, n.HostAliases...) {
 		if name != "" && strings.EqualFold(name, n.HELO) {

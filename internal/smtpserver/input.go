@@ -2,6 +2,7 @@ package smtpserver
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"io"
 	"net"
@@ -40,8 +41,9 @@ type channel struct {
 	out    []byte
 	// writeError is the first error of a write; the session ends at the next read.
 	writeError error
-	// onFlush is called before output leaves, for -bh and tests; may be nil.
-	tap func(p []byte)
+	// lines counts the line ends read, for batch input; lastByte is the last byte read.
+	lines    int
+	lastByte byte
 }
 
 // Read implements io.Reader below reader: pending replies go out before it waits for the client.
@@ -67,6 +69,8 @@ func (c *channel) read(p []byte) (int, error) {
 	}
 	n, err := c.conn.Read(p)
 	if n > 0 {
+		c.lines += bytes.Count(p[:n], []byte{'\n'})
+		c.lastByte = p[n-1]
 		return n, nil
 	}
 	if err != nil && errors.Is(err, os.ErrDeadlineExceeded) {
@@ -136,6 +140,9 @@ func (c *channel) pending() []byte {
 	return p
 }
 
+// line is the number of lines that the session has taken.
+func (c *channel) line() int { return c.lines - bytes.Count(c.pending(), []byte{'\n'}) }
+
 // peekLimit is how much of unexpected input is looked at.
 const peekLimit = 2048
 
@@ -174,9 +181,6 @@ func (c *channel) flush() error {
 	}
 	if len(c.out) == 0 {
 		return nil
-	}
-	if c.tap != nil {
-		c.tap(c.out)
 	}
 	if d, ok := c.conn.(interface{ SetWriteDeadline(time.Time) error }); ok && c.timeout > 0 {
 		d.SetWriteDeadline(time.Now().Add(c.timeout))

@@ -161,6 +161,7 @@ func (s *Session) senderAddress(text string) (string, bool) {
 
 // addressError answers a malformed address: "501 <x@y: '>' missing at end of address".
 func (s *Session) addressError(given, problem string) {
+	s.addressProblem = problem
 	if s.svc.Log.Has(eventlog.SMTPSyntaxError) {
 		s.logMain("SMTP syntax error in \"" + s.printable(s.lastCommand) + "\" " + s.who(true) + " " + s.printable(problem))
 	}

@@ -59,8 +59,8 @@ type Start struct {
 	Timeout time.Duration
 	// ID is the connection's id.
 	ID string
-	// Connections is the number of connections with this one, for "TCP/IP connection count"; 0 when not counted.
-	Connections int
+	// Protocol replaces $received_protocol (-oMr).
+	Protocol string
 	// QueueOnly: messages only go to the queue.
 	QueueOnly bool
 	// Debug is told the dialogue: direction is ">>" for commands, "<<" for replies.
@@ -97,7 +97,21 @@ func (srv *Server) Serve(ctx context.Context, conn net.Conn, start Start) Ended 
 		s.io.flush()
 		return Ended{Failed: true}
 	}
+	s.accept(conn)
 	return s.run()
+}
+
+// accept runs the rooms' hooks for a fresh connection.
+func (s *Session) accept(conn net.Conn) {
+	for _, a := range s.svc.Accept {
+		wrapped, err := a.Wrap(s, conn)
+		if err != nil {
+			s.logMain(s.printable(err.Error()))
+			return
+		}
+		conn = wrapped
+		s.io.conn, s.io.base = conn, conn
+	}
 }
 
 // ServeStream runs a session on standard input and output, or a socket that somebody else accepted (-bs, -bS, -bh).

@@ -68,7 +68,8 @@ type Session struct {
 
 	advertised    authAdvertised
 	authenticator *auth.Authenticator // that authenticated the client
-	tlsFailed     bool                // STARTTLS failed: "Security failure"
+	tlsFailed     bool                // a handshake failed
+	refuseAll     string              // the reply to everything but QUIT, "" for none
 	historyLost   bool
 	mailSeen      bool // a MAIL command was given (smtp_no_mail)
 	lastCommand   string
@@ -77,57 +78,15 @@ type Session struct {
 	onConnect  bool // TLS begins with the connection
 	silent     bool // -bS
 	lastReply  string
-	batchLine  int // lines of batch input so far; batchStart is the one where the transaction began, 0 for none
-	batchStart int
-	quit       bool
-	failed     bool
-	done       bool
+	batchStart int   // line of batch input after which the transaction began
+	dataSeen   int64 // bytes of the message at which input ended
+	bodyLost   bool  // input ended within the body
+	// addressProblem is what was wrong with an address, without the address, for batch input.
+	addressProblem string
+	quit           bool
+	failed         bool
+	done           bool
 }
-
-// The exported methods are what rooms use.
-
-// Noun returns the session's noun.
-func (s *Session) Noun() *mail.Session { return s.noun }
-
-// Message returns the message of the transaction at hand; it changes with each transaction.
-func (s *Session) Message() *mail.Message { return s.msg }
-
-// Main returns the main options in force.
-func (s *Session) Main() *config.Main { return s.main }
-
-// Config returns the configuration in force.
-func (s *Session) Config() *config.Config { return s.svc.Config }
-
-// Context ends with the session.
-func (s *Session) Context() context.Context { return s.ctx }
-
-// Scope returns the scope for expansions about this session and its message.
-func (s *Session) Scope() *expand.Scope {
-	if s.scope == nil {
-		s.scope = s.svc.Engine.NewScope(s.ctx, s.svc.Config, s.noun, s.msg)
-	}
-	s.scope.Message = s.msg
-	if s.scope.Extra == nil {
-		s.scope.Extra = make(map[string]mail.Value, 2)
-	}
-	s.scope.Extra["smtp_active_hostname"] = mail.Clean(s.hostname)
-	return s.scope
-}
-
-// Reply gives the client a reply of one or more lines, separated by \n.
-func (s *Session) Reply(code, text string) { s.respond(code, text, false) }
-
-// Who names the client as log lines do: "H=name (helo) [192.0.2.1] U=ident"; without flag the first name tag is left away.
-func (s *Session) Who(flag bool) string { return s.who(flag) }
-
-// InTransaction tells whether a MAIL command is in force.
-func (s *Session) InTransaction() bool { return s.msg.SenderSet }
-
-// Matches tests the client against a host list. An error that is no temporary one is logged, and counts as no match.
-func (s *Session) Matches(list string) bool { return s.matches(list) }
-
-// AllowEarlyPipelining stops the checks of synchronisation until the first message's data.
-func (s *Session) AllowEarlyPipelining() { s.earlyPipelining = true }
 
 // newMessage begins a transaction: nothing of an earlier message stays.
 func (s *Session) newMessage() {
@@ -153,7 +112,6 @@ func (s *Session) newMessage() {
 func (s *Session) loop() {
 	for !s.done {
 		line, nul, tooLong, err := s.io.readLine()
-		s.batchLine++
 		if err != nil {
 			s.inputEnded(err)
 			return
@@ -183,16 +141,19 @@ func (s *Session) command(line string) {
 	s.lastCommand = line
 	verb, argument := s.srv.verbs.find(line)
 	s.noun.Command, s.noun.Argument = line, argument
-	if s.tlsFailed && (verb == nil || verb.Name != "QUIT") {
-		s.line("554 Security failure")
+	if s.start.Batch && verb != nil {
+		s.batchCommand(verb, argument)
 		return
 	}
-	if s.refused != nil && (verb == nil || verb.Name != "QUIT") {
-		s.line(replyCode(s.refused.Code, false) + s.refused.Text)
+	if s.refuseAll != "" && (verb == nil || verb.Name != "QUIT") {
+		s.line(s.refuseAll)
 		return
 	}
 	if verb == nil {
 		s.checkedUnknown()
+		if s.start.Batch {
+			s.batchCheck()
+		}
 		return
 	}
 	s.remember(verb.Name)

@@ -125,7 +125,7 @@ func (s *Session) negotiate(shake *tlspolicy.Handshake, onConnect bool) bool {
 		negotiated, err = shake.Finish(conn.ConnectionState())
 	}
 	if err != nil {
-		s.tlsFailed = true
+		s.tlsFailed, s.refuseAll = true, "554 Security failure"
 		s.startTLSOffered = false
 		s.tlsError(handshakeError(err))
 		s.noun.TLS = nil

@@ -192,7 +192,7 @@ C: quit
 S: 221 ...
 `, log: "R:rejected MAIL FROM:<a@test.ex> H=(rhu.barb) [IP]: message too big: size=101 max=100\n"},
 	{name: "lost while reading", set: accepting, script: greeted + "C: mail from:<a@test.ex>\nC: rcpt to:<x@test.ex>\nC: data\nS: 250 OK\nS: 250 Accepted\nS: 354 ...\nC: a: b\nC: <close>\n",
-		log: "SMTP connection from (rhu.barb) [IP] lost while reading message data (header)\n"},
+		log: "SMTP connection from (rhu.barb) [IP] lost while reading message data (after header)\n"},
 	{name: "lost in transaction", set: accepting, selectors: "+smtp_incomplete_transaction +received_recipients", script: greeted + "C: mail from:<a@test.ex>\nS: 250 OK\nC: <close>\n",
 		log: "H=(rhu.barb) [IP] incomplete transaction (connection lost) from <a@test.ex>\nunexpected disconnection while reading SMTP command from (rhu.barb) [IP] D=0s\n"},
 	{name: "rejected connection", set: func(m *config.Main) { m.HostRejectConnection = "127.0.0.1" }, script: "S: 554 SMTP service not available\n",
@@ -398,7 +398,7 @@ func TestVerifyHELO(t *testing.T) {
 	f.world.Zones.Add("mail.example. A 192.0.2.7\n7.2.0.192.in-addr.arpa. PTR rev.example.\nrev.example. A 192.0.2.7\n")
 	for helo, want := range map[string]bool{"[192.0.2.7]": true, "[192.0.2.8]": false, "mail.example": true, "REV.example": true, "other.example": false, "": false} {
 		s := f.svc.Engine.NewScope(context.Background(), f.svc.Config, &mail.Session{Host: netip.MustParseAddr("192.0.2.7"), HELO: helo}, nil)
-		if got, err := VerifyHELO(context.Background(), s); got != want || err != nil {
+		if got, err := VerifyHELO(context.Background(), s, nil); got != want || err != nil {
 			t.Errorf("%s: %v %v", helo, got, err)
 		}
 	}
