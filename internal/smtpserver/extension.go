@@ -1,7 +1,5 @@
 package smtpserver
 
-import "net"
-
 // Extension is an ESMTP extension: what EHLO says about it, the parameters it adds to MAIL and RCPT, and the commands it adds.
 // The core's own extensions and those of rooms are rows of this type.
 type Extension struct {
@@ -96,13 +94,3 @@ const (
 	// SyncNever: anything may follow.
 	SyncNever
 )
-
-// Accept wraps a fresh connection before anything is read or written: the PROXY protocol.
-type Accept struct {
-	// Name of the room.
-	Name string
-	// Wrap may read from the connection, change the session's noun (who the client is) and return another connection to go on
-	// with. With an error the session has a client of whom nothing is known: the error's text is logged and every command but
-	// QUIT gets the reply that Session.RefuseAll set.
-	Wrap func(s *Session, conn net.Conn) (net.Conn, error)
-}

@@ -97,21 +97,7 @@ func (srv *Server) Serve(ctx context.Context, conn net.Conn, start Start) Ended 
 		s.io.flush()
 		return Ended{Failed: true}
 	}
-	s.accept(conn)
 	return s.run()
-}
-
-// accept runs the rooms' hooks for a fresh connection.
-func (s *Session) accept(conn net.Conn) {
-	for _, a := range s.svc.Accept {
-		wrapped, err := a.Wrap(s, conn)
-		if err != nil {
-			s.logMain(s.printable(err.Error()))
-			return
-		}
-		conn = wrapped
-		s.io.conn, s.io.base = conn, conn
-	}
 }
 
 // ServeStream runs a session on standard input and output, or a socket that somebody else accepted (-bs, -bS, -bh).

@@ -64,8 +64,6 @@ type Services struct {
 	Authenticators []*auth.Authenticator
 	// TLS makes TLS configurations; nil: no TLS.
 	TLS *tlspolicy.Policy
-	// Accept are the rooms' hooks for fresh connections.
-	Accept []Accept
 	// Extensions are the rooms' EHLO keywords, parameters and commands, in the order of the catalog.
 	Extensions []*Extension
 	// Accept is what the rooms do with fresh connections.

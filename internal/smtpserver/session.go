@@ -145,6 +145,9 @@ func (s *Session) command(line string) {
 		s.batchCommand(verb, argument)
 		return
 	}
+	if s.refused != nil {
+		s.refuseAll = replyCode(s.refused.Code, false) + s.refused.Text
+	}
 	if s.refuseAll != "" && (verb == nil || verb.Name != "QUIT") {
 		s.line(s.refuseAll)
 		return
