@@ -133,7 +133,7 @@ func applyStat(s *expand.Scope, _ string, subject expand.Value) (expand.Value, e
 		return expand.Value{}, expand.Fail("stat(%s) failed: %s", subject.S, reason(err))
 	}
 	return expand.Value{S: fmt.Sprintf("mode=%04o smode=%s inode=%d device=%d links=%d uid=%d gid=%d size=%d atime=%d mtime=%d ctime=%d",
-		st.Mode&0o177777, symbolicMode(st.Mode), st.Ino, st.Dev, st.Nlink, st.Uid, st.Gid, st.Size, st.Atim.Sec, st.Mtim.Sec, st.Ctim.Sec)}, nil
+		st.Mode&0o77777, symbolicMode(st.Mode), st.Ino, st.Dev, st.Nlink, st.Uid, st.Gid, st.Size, st.Atim.Sec, st.Mtim.Sec, st.Ctim.Sec)}, nil
 }
 
 // symbolicMode writes a mode as ls(1) does.
