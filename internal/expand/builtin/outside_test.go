@@ -9,6 +9,7 @@ import (
 	"io"
 	"math/big"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -126,6 +127,16 @@ func TestCertificate(t *testing.T) {
 		if v, err := s.Engine.Expand(s, text); err != nil || v.S != want {
 			t.Errorf("%s: %q %v", text, v.S, err)
 		}
+	}
+}
+
+func TestAuthResults(t *testing.T) {
+	c := &mail.Session{Host: netip.MustParseAddr("127.0.0.1"), HostName: "localhost", NameLookup: mail.NameFound, Authenticator: "x", AuthPublicName: "TLS", AuthID: "server2.example.org"}
+	m := &mail.Message{Session: c, Verdicts: []mail.Verdict{{Method: "dkim", Result: "fail", Comment: "body hash mismatch", Properties: []mail.Property{{Type: "header", Name: "d", Value: "test.ex"}}}, {Method: "arc", Result: "none"}}}
+	e := testEngine(t)
+	want := "Authentication-Results: h;\n\tiprev=pass (localhost) smtp.remote-ip=127.0.0.1;\n\tauth=pass (tls) x509.auth=server2.example.org;\n\tdkim=fail (body hash mismatch)\n\t\t header.d=test.ex;\n\tarc=none"
+	if v, err := e.Expand(e.NewScope(context.Background(), nil, nil, m), "${authresults{h}}"); err != nil || v.S != want {
+		t.Errorf("%q %v", v.S, err)
 	}
 }
 
