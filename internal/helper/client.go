@@ -64,6 +64,8 @@ func (c *Client) Close() error {
 type Result struct {
 	Outcomes            []mail.Outcome
 	SwitchTo, SwitchWhy string
+	// Output is text of a command that the sender is to see.
+	Output []byte
 }
 
 // Execute has the job done. An error means that the helper is gone or ctx
@@ -107,7 +109,7 @@ func (c *Client) Execute(ctx context.Context, job *Job, header []byte, body *os.
 			if len(done.Outcomes) != len(job.Recipients) && done.SwitchTo == "" {
 				return Result{}, c.fail(ctx, fmt.Errorf("helper: %d outcomes for %d addresses", len(done.Outcomes), len(job.Recipients)))
 			}
-			return Result{fromWire(done.Outcomes), done.SwitchTo, done.SwitchWhy}, nil
+			return Result{fromWire(done.Outcomes), done.SwitchTo, done.SwitchWhy, done.Output}, nil
 		}
 		if err != nil {
 			return Result{}, c.fail(ctx, err)
@@ -126,7 +128,8 @@ func (c *Client) here(ctx context.Context, job *Job, header []byte, body *os.Fil
 	}
 	e.Log = func(line string) { logFrom(logLine{Text: line}, calls) }
 	e.PanicLog = func(line string) { logFrom(logLine{Text: line, Panic: true}, calls) }
-	return Result{run(ctx, c.local, e, job.Driver), e.SwitchTo, e.SwitchWhy}
+	outcomes := run(ctx, c.local, e, job.Driver)
+	return Result{outcomes, e.SwitchTo, e.SwitchWhy, e.Output}
 }
 
 func (c *Client) answer(q question, calls Calls) error {
@@ -213,17 +216,14 @@ const maxSwitches = 4
 // Deliver runs a local transport for run's addresses through the client, and leaves the outcomes in them. When the
 // transport hands over to another one (file_format), that one is run, and is run.Transport afterwards.
 func (c *Client) Deliver(ctx context.Context, r *transport.Run) error {
+	begun := r.Now()
 	for range maxSwitches {
 		done, err := c.deliver(ctx, r)
 		if err != nil {
 			return err
 		}
 		if done.SwitchTo == "" {
-			for i, a := range r.Addresses {
-				keys := a.Outcome.RetryKeys
-				a.Outcome = done.Outcomes[i]
-				a.Outcome.RetryKeys = keys
-			}
+			c.take(r, done, r.Now().Sub(begun))
 			return nil
 		}
 		var next *transport.Transport
@@ -236,6 +236,33 @@ func (c *Client) Deliver(ctx context.Context, r *transport.Run) error {
 		r.Switch(next)
 	}
 	return transport.Panic(mail.ErrnoBadTransport, "%s transport: transports hand over to one another in a circle", r.Transport.Name)
+}
+
+// take puts the outcomes into the addresses.
+func (c *Client) take(r *transport.Run, done Result, took time.Duration) {
+	further := false
+	for i, a := range r.Addresses {
+		keys := a.Outcome.RetryKeys
+		a.Outcome = done.Outcomes[i]
+		a.Outcome.RetryKeys = append(keys, done.Outcomes[i].RetryKeys...)
+		a.Outcome.DeliveryTime = took
+		if a.Outcome.Result == mail.Delivered {
+			a.Outcome.Further, further = further, true
+		}
+		if r.ReturnPath != r.Message.Sender {
+			path := r.ReturnPath
+			a.Outcome.ReturnPath = &path
+		}
+	}
+	if len(done.Output) == 0 || r.Services.KeepOutput == nil {
+		return
+	}
+	path, err := r.Services.KeepOutput(r.Message.ID, done.Output)
+	if err != nil {
+		r.Services.Panic("failed to keep the output of the " + r.Transport.Name + " transport: " + err.Error())
+		return
+	}
+	r.Addresses[0].Outcome.ReturnFile = path
 }
 
 func (c *Client) deliver(ctx context.Context, r *transport.Run) (Result, error) {

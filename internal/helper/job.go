@@ -27,27 +27,31 @@ type Job struct {
 // outcome is the part of mail.Outcome that local transports fill.
 type outcome struct {
 	Result       mail.Result
-	Message      string        `json:",omitempty"`
-	UserMessage  string        `json:",omitempty"`
-	Diagnosis    string        `json:",omitempty"`
-	Errno        int           `json:",omitempty"`
-	MoreErrno    int           `json:",omitempty"`
-	Freeze       bool          `json:",omitempty"`
-	Confirmation string        `json:",omitempty"`
-	ReturnFile   string        `json:",omitempty"`
-	DeliveryTime time.Duration `json:",omitempty"`
+	Message      string             `json:",omitempty"`
+	UserMessage  string             `json:",omitempty"`
+	Diagnosis    string             `json:",omitempty"`
+	Errno        int                `json:",omitempty"`
+	MoreErrno    int                `json:",omitempty"`
+	Freeze       bool               `json:",omitempty"`
+	Confirmation string             `json:",omitempty"`
+	ReturnFile   string             `json:",omitempty"`
+	DeliveryTime time.Duration      `json:",omitempty"`
+	Size         int64              `json:",omitempty"`
+	FreezeText   string             `json:",omitempty"`
+	RetryKeys    []mail.RetryUpdate `json:",omitempty"`
 }
 
 // result is the end of a job: outcomes, or the name of the transport that is to do it.
 type result struct {
 	Outcomes            []outcome
 	SwitchTo, SwitchWhy string `json:",omitempty"`
+	Output              []byte `json:",omitempty"`
 }
 
 func toWire(all []mail.Outcome) []outcome {
 	out := make([]outcome, len(all))
 	for i, o := range all {
-		out[i] = outcome{o.Result, o.Message, o.UserMessage, o.Diagnosis, o.Errno, o.MoreErrno, o.Freeze, o.Confirmation, o.ReturnFile, o.DeliveryTime}
+		out[i] = outcome{o.Result, o.Message, o.UserMessage, o.Diagnosis, o.Errno, o.MoreErrno, o.Freeze, o.Confirmation, o.ReturnFile, o.DeliveryTime, o.Size, o.FreezeText, o.RetryKeys}
 	}
 	return out
 }
@@ -56,7 +60,8 @@ func fromWire(all []outcome) []mail.Outcome {
 	out := make([]mail.Outcome, len(all))
 	for i, o := range all {
 		out[i] = mail.Outcome{Result: o.Result, Message: o.Message, UserMessage: o.UserMessage, Diagnosis: o.Diagnosis, Errno: o.Errno,
-			MoreErrno: o.MoreErrno, Freeze: o.Freeze, Confirmation: o.Confirmation, ReturnFile: o.ReturnFile, DeliveryTime: o.DeliveryTime}
+			MoreErrno: o.MoreErrno, Freeze: o.Freeze, Confirmation: o.Confirmation, ReturnFile: o.ReturnFile, DeliveryTime: o.DeliveryTime, Size: o.Size,
+			FreezeText: o.FreezeText, RetryKeys: o.RetryKeys}
 	}
 	return out
 }

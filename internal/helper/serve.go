@@ -74,7 +74,7 @@ func Serve(conn *net.UnixConn, drivers []*transport.Driver, world *outside.World
 		switch k {
 		case kindExecute:
 			e, outcomes := execute(context.Background(), l, drivers, world, &job, header, body)
-			err = l.send(kindOutcomes, result{toWire(outcomes), e.SwitchTo, e.SwitchWhy}, nil, nil)
+			err = l.send(kindOutcomes, result{toWire(outcomes), e.SwitchTo, e.SwitchWhy, e.Output}, nil, nil)
 		case kindRead:
 			data, reply := readFile(file)
 			err = l.send(kindFile, reply, data, nil)

@@ -22,28 +22,36 @@ func Compile(instances []*config.Instance, drivers []*Driver) (map[string]*Trans
 	for _, inst := range instances {
 		d, ok := byName[inst.Driver]
 		if !ok {
-			return nil, Mistake(inst, "transport driver \"%s\" not found", inst.Driver)
+			return nil, Mistake("transport %s: cannot find transport driver \"%s\"", inst.Name, inst.Driver)
 		}
 		t := &Transport{Name: inst.Name, Driver: d, Instance: inst, Generic: option.Of[Generic](inst.Options)}
-		if t.Generic.BodyOnly && t.Generic.HeadersOnly {
-			return nil, Mistake(inst, "%s transport: body_only and headers_only are mutually exclusive", inst.Name)
+		if err := checkGeneric(t); err != nil {
+			return nil, err
 		}
 		t.texts = optionTexts([]option.Set{Options, d.Options}, inst.Options)
 		all[inst.Name] = t
 	}
-	for _, t := range all {
-		if name := t.Generic.ShadowTransport; name != "" {
-			if s, ok := all[name]; !ok || s.Driver.Local == nil {
-				return nil, Mistake(t.Instance, "shadow transport \"%s\" (for %s transport) is not a local transport of this configuration", name, t.Name)
-			}
-		}
-	}
 	return all, nil
 }
 
-// Mistake makes a configuration error of an instance.
-func Mistake(inst *config.Instance, format string, args ...any) error {
-	return &config.Error{File: inst.File, Line: inst.Line, Text: fmt.Sprintf(format, args...)}
+// Mistake makes a configuration error that names its transport itself.
+func Mistake(format string, args ...any) error {
+	return &config.Error{Text: fmt.Sprintf(format, args...)}
+}
+
+// checkGeneric examines the generic options of an instance.
+func checkGeneric(t *Transport) error {
+	g := t.Generic
+	switch {
+	case g.BodyOnly && g.HeadersOnly:
+		return Mistake("%s transport: body_only and headers_only are mutually exclusive", t.Name)
+	case g.ShadowTransport != "" && t.Driver.Local == nil:
+		return Mistake("shadow transport not allowed on non-local transport %s", t.Name)
+	}
+	if _, err := strconv.ParseUint(string(g.User), 10, 31); err == nil && g.Group == "" {
+		return Mistake("user set without group for the %s transport", t.Name)
+	}
+	return nil
 }
 
 // Expand expands an option of the transport. Forced failures come back as expand.ErrForced; other failures as an
@@ -116,6 +124,12 @@ func (r *Run) setScope() {
 		}
 	}
 	r.Scope.Address = &first
+	switch first.Kind {
+	case mail.KindFile:
+		r.setExtra("address_file", mail.Clean(first.Address))
+	case mail.KindPipe:
+		r.setExtra("address_pipe", mail.Clean(first.Address))
+	}
 	r.setExtra("transport_name", mail.Clean(r.Transport.Name))
 	r.setExtra("router_name", mail.Clean(first.Router))
 }

@@ -130,6 +130,8 @@ type Services struct {
 	Find func(name string) *Transport
 	// Rewrite applies rewriting rules (the text of headers_rewrite) to a header; it returns it unchanged when no rule fits.
 	Rewrite func(s *expand.Scope, rules string, h mail.Header) (mail.Header, error)
+	// KeepOutput puts text that a command wrote into a file for bounce messages, and returns its path.
+	KeepOutput func(messageID string, text []byte) (path string, err error)
 	// Event raises an event (option event_action) and returns what the expansion gave.
 	Event func(s *expand.Scope, action, event, data string) (string, error)
 	// Remote are the services of remote transports; each driver that needs more has its own type in it.
@@ -155,6 +157,8 @@ type Execution struct {
 	Ask func(question string, arguments map[string]string) (string, error)
 	// SwitchTo, set by Execute, asks that the named transport do the delivery instead (file_format); SwitchWhy is the format found.
 	SwitchTo, SwitchWhy string
+	// Output, set by Execute, is text that a command wrote and that is to be returned to the sender.
+	Output []byte
 	// PanicLog takes a line for main and panic log, Log for the main log; both are handed to the engine.
 	PanicLog, Log func(line string)
 }

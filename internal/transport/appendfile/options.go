@@ -7,13 +7,11 @@ package appendfile
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
 	"exigo/internal/config"
 	"exigo/internal/option"
-	"exigo/internal/regex"
 	"exigo/internal/transport"
 )
 
@@ -139,8 +137,6 @@ func check(inst *config.Instance) error {
 		return errors.New("only one of \"file\" or \"directory\" can be specified")
 	case s.maildirFormat && s.mailstoreFormat:
 		return errors.New("only one of maildir and mailstore may be specified")
-	case s.directory == "" && s.file != "" && (s.maildirFormat || s.mailstoreFormat):
-		return errors.New("directory must be set for maildir or mailstore")
 	case s.quotaFilecount != "0" && s.quotaFilecount != "" && s.quota == "":
 		return errors.New("quota must be set if quota_filecount is set")
 	}
@@ -149,20 +145,7 @@ func check(inst *config.Instance) error {
 	}
 	switch {
 	case s.createFile == "anywhere" || s.createFile == "belowhome" || s.createFile == "inhome" || strings.HasPrefix(s.createFile, "/"):
-	default:
-		return fmt.Errorf("invalid value given for \"file_create\" for the %s transport: \"%s\"", inst.Name, s.createFile)
+		return nil
 	}
-	for name, pattern := range map[string]string{"quota_size_regex": s.quotaSizeRegex, "maildir_quota_directory_regex": s.maildirQuotaDirectoryRegex,
-		"maildirfolder_create_regex": s.maildirfolderCreateRegex} {
-		if pattern == "" {
-			continue
-		}
-		if _, err := regex.Compile(pattern, 0); err != nil {
-			return fmt.Errorf("%s: %v", name, err)
-		}
-	}
-	if len(option.SplitList(s.fileFormat))%2 != 0 {
-		return errors.New("file_format must be an even number of strings")
-	}
-	return nil
+	return transport.Mistake("invalid value given for \"create_file\" for the %s transport: '%s'", inst.Name, s.createFile)
 }

@@ -4,8 +4,6 @@
 package smtp
 
 import (
-	"errors"
-	"fmt"
 	"time"
 
 	"exigo/internal/config"
@@ -130,10 +128,10 @@ func check(inst *config.Instance) error {
 	switch s.Protocol {
 	case "smtp", "lmtp", "smtps":
 	default:
-		return fmt.Errorf("invalid setting for \"protocol\" option: \"%s\"", s.Protocol)
+		return transport.Mistake("protocol \"%s\" of %s transport is none of smtp, lmtp and smtps", s.Protocol, inst.Name)
 	}
 	if s.CommandTimeout <= 0 || s.DataTimeout <= 0 || s.FinalTimeout <= 0 {
-		return errors.New("command, data, or final timeout value is zero")
+		return transport.Mistake("command, data, or final timeout value is zero for %s transport", inst.Name)
 	}
 	if s.HostsOverride && s.Hosts == "" {
 		s.HostsOverride = false
