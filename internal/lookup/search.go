@@ -42,10 +42,13 @@ func Search(ctx context.Context, cache *Cache, t Type, r *Request) (found Found,
 	} else {
 		found, ok, err = s.keys(t)
 	}
-	if ok && retKey && t.Driver.Kind&SingleKey != 0 {
+	if !ok || err != nil {
+		return Found{}, false, err
+	}
+	if retKey && t.Driver.Kind&SingleKey != 0 {
 		found.Data, found.Tainted = r.Key, false
 	}
-	return found, ok, err
+	return found, true, nil
 }
 
 type searcher struct {

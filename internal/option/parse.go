@@ -325,7 +325,7 @@ func cutItem(text string, sep byte) (item, rest string, more bool) {
 	if i < 0 {
 		return text, "", false
 	}
-	if sep < ' ' || i+1 >= len(text) || text[i+1] != sep {
+	if sep < ' ' || sep == 0x7f || i+1 >= len(text) || text[i+1] != sep {
 		return text[:i], text[i+1:], true
 	}
 	var b strings.Builder
@@ -342,5 +342,5 @@ func cutItem(text string, sep byte) (item, rest string, more bool) {
 }
 
 func isPunctuation(c byte) bool {
-	return c > ' ' && c < 0x7f && !(c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z') || c < ' ' && c > 0
+	return c > ' ' && c < 0x7f && !(c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z') || c < ' ' && c > 0 || c == 0x7f
 }

@@ -103,7 +103,7 @@ func (s *searches) match(scope *expand.Scope, pattern, subject string) (bool, er
 	case strings.HasPrefix(pattern, "^"):
 		re, err := s.patterns.Compile(pattern, regex.Caseless)
 		if err != nil {
-			return false, fmt.Errorf("regular expression error in \"%s\": %w", pattern, err)
+			return false, err
 		}
 		ok, err := re.Test(subject)
 		if err != nil {
