@@ -81,7 +81,11 @@ type Server struct {
 	Delivery    submit.Delivery
 	DontDeliver bool
 
-	request Request
+	// Callouts says that -bhc makes real callouts.
+	Callouts bool
+
+	request     Request
+	logSettings eventlog.Settings
 }
 
 // maxDeliveries is how many messages are delivered at the same time by one process.
@@ -206,6 +210,7 @@ func (s *Server) openLog() error {
 			return &config.Error{Text: fmt.Sprintf("timezone \"%s\" is not known", m.Timezone)}
 		}
 	}
+	s.logSettings = settings
 	s.Log = eventlog.Open(s.World, settings)
 	return nil
 }
@@ -326,32 +331,13 @@ func (s *Server) IsAdmin(c outside.Caller) bool {
 		return true
 	}
 	groups := append([]int{c.GID}, c.Groups...)
-	if slices.Contains(groups, s.Identity.GID) {
-		return true
-	}
-	return s.inGroups(groups, []string(s.Main.AdminGroups))
+	return slices.Contains(groups, s.Identity.GID) || s.Main.AdminGroups.HasAny(groups...)
 }
 
 // IsTrusted tells whether a caller may set senders and the like (spec 5.2).
 func (s *Server) IsTrusted(c outside.Caller) bool {
-	if c.UID == 0 || c.UID == s.Identity.UID {
-		return true
-	}
-	for _, name := range s.Main.TrustedUsers {
-		if n, err := s.userID(name); err == nil && n == c.UID {
-			return true
-		}
-	}
-	return s.inGroups(append([]int{c.GID}, c.Groups...), []string(s.Main.TrustedGroups))
-}
-
-func (s *Server) inGroups(have []int, names []string) bool {
-	for _, name := range names {
-		if n, err := s.groupID(name); err == nil && slices.Contains(have, n) {
-			return true
-		}
-	}
-	return false
+	return c.UID == 0 || c.UID == s.Identity.UID || s.Main.TrustedUsers.Has(c.UID) ||
+		s.Main.TrustedGroups.HasAny(append([]int{c.GID}, c.Groups...)...)
 }
 
 // Scope makes a scope for expansions that belong to no session.

@@ -15,12 +15,14 @@ import (
 	"exigo/internal/config"
 	"exigo/internal/eventlog"
 	"exigo/internal/expand"
+	"exigo/internal/helper"
 	"exigo/internal/hints"
 	"exigo/internal/list"
 	"exigo/internal/mail"
 	"exigo/internal/retry"
 	"exigo/internal/rewrite"
 	"exigo/internal/route"
+	"exigo/internal/smtpserver"
 	"exigo/internal/steward"
 	"exigo/internal/transport"
 )
@@ -60,7 +62,7 @@ func (s *Server) panicLog(sc *expand.Scope, line string) { s.Log.Panicf(id(sc), 
 func (s *Server) hooks() expand.Hooks {
 	return expand.Hooks{
 		ACL: func(sc *expand.Scope, name string, arguments []expand.Value) (bool, expand.Value, error) {
-			return s.ACL.Call(sc, name, arguments)
+			return s.ACL.Nested(sc, name, arguments)
 		},
 		Log:   func(line string) { s.Log.Mainf("", "%s", line) },
 		Panic: func(line string) { s.Log.Panicf("", "%s", line) },
@@ -71,8 +73,10 @@ func (s *Server) hooks() expand.Hooks {
 func (s *Server) aclServices() acl.Services {
 	return acl.Services{
 		VerifyAddress: s.verifyForACL,
-		VerifyHELO:    s.verifyHELO,
-		HostName:      s.hostName,
+		VerifyHELO: func(ctx context.Context, sc *expand.Scope) (bool, error) {
+			return smtpserver.VerifyHELO(ctx, sc, smtpserver.FindHostName)
+		},
+		HostName: smtpserver.FindHostName,
 		Log: func(sc *expand.Scope, targets acl.LogTargets, line string) {
 			s.Log.Write(eventlog.Entry{To: streams(targets), ID: id(sc), Text: line})
 		},
@@ -82,11 +86,11 @@ func (s *Server) aclServices() acl.Services {
 			}
 			return s.Format(s.Log.Selectors()).HostAndIdent(sc.Session)
 		},
-		Delay: func(ctx context.Context, _ *expand.Scope, d time.Duration) error { return s.World.Clock.Sleep(ctx, d) },
-		Update: func(_ context.Context, table, key string, change func(old []byte, when time.Time) ([]byte, time.Time, bool)) error {
-			return s.Hints.Raw(table, key, change)
-		},
-		ReadFile: os.ReadFile,
+		Delay:       func(ctx context.Context, _ *expand.Scope, d time.Duration) error { return s.World.Clock.Sleep(ctx, d) },
+		Hints:       s.Hints,
+		Lists:       aclLists,
+		LogsSkipped: func(*expand.Scope) bool { return s.Log.Has(eventlog.ACLWarnSkipped) },
+		ReadFile:    os.ReadFile,
 	}
 }
 
@@ -256,7 +260,7 @@ func (s *Server) hintFailed(err error) {
 // fileInfo shows what the steward tells of a file as package fs does.
 type fileInfo struct {
 	path string
-	info steward.FileInfo
+	info helper.FileInfo
 }
 
 func (f fileInfo) Name() string       { return f.path[strings.LastIndexByte(f.path, '/')+1:] }
@@ -300,4 +304,28 @@ func (s *Server) transportServices() *transport.Services {
 		},
 		Remote: s.remoteServices(),
 	}
+}
+
+// aclLists are the list matchers as ACLs want them.
+var aclLists = acl.Lists{
+	Domain: func(s *expand.Scope, text, domain string) (acl.Match, error) {
+		m, err := list.Domain(s, text, domain)
+		return acl.Match(m), err
+	},
+	LocalPart: func(s *expand.Scope, text, localPart string, caseful bool) (acl.Match, error) {
+		m, err := list.LocalPart(s, text, localPart, caseful)
+		return acl.Match(m), err
+	},
+	Address: func(s *expand.Scope, text, address string) (acl.Match, error) {
+		m, err := list.Address(s, text, address)
+		return acl.Match(m), err
+	},
+	Host: func(s *expand.Scope, text, name string, address netip.Addr) (acl.Match, error) {
+		m, err := list.Host(s, text, name, address)
+		return acl.Match(m), err
+	},
+	String: func(s *expand.Scope, text, subject string) (acl.Match, error) {
+		m, err := list.String(s, text, subject)
+		return acl.Match(m), err
+	},
 }

@@ -2,7 +2,6 @@ package catalog
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"os/exec"
 	"sync"
@@ -10,8 +9,6 @@ import (
 
 	"exigo/internal/acl"
 	"exigo/internal/expand"
-	"exigo/internal/list"
-	"exigo/internal/mail"
 	"exigo/internal/queue"
 	"exigo/internal/smtpserver"
 	"exigo/internal/tlspolicy"
@@ -51,14 +48,11 @@ func (s *Server) smtpServices() smtpserver.Services {
 		},
 		MatchHost: matchHost, MatchDomain: matchDomain, MatchAddress: matchAddress,
 		Receive:         s.receiveSMTP,
-		HostName:        s.hostName,
-		VerifyHELO:      s.verifyHELO,
 		RewriteSMTP:     func(sc *expand.Scope, a string, sender bool) string { return s.Rewriter().SMTP(sc, a, sender) },
 		RewriteEnvelope: func(sc *expand.Scope, a string, sender bool) string { return s.Rewriter().Address(sc, a, sender) },
 		Verify: func(ctx context.Context, sc *expand.Scope, address string) acl.Verified {
 			return s.verifyForACL(ctx, sc, address, acl.VerifyOptions{})
 		},
-		List: s.expandAddress,
 		StartQueueRun: func(text, name string, done func()) error {
 			go func() {
 				defer done()
@@ -75,31 +69,6 @@ func (s *Server) smtpServices() smtpserver.Services {
 // ServeSMTP serves one connection that the daemon accepted.
 func (s *Server) ServeSMTP(ctx context.Context, c net.Conn, onConnect bool) {
 	s.SMTP.Serve(ctx, c, smtpserver.Start{TLSOnConnect: onConnect})
-}
-
-// hostName finds the client's name by reverse DNS and verifies it forward.
-func (s *Server) hostName(ctx context.Context, sc *expand.Scope) (found, temporary bool, reason string) {
-	m := sc.Session
-	old := sc.Ctx
-	sc.Ctx = ctx
-	defer func() { sc.Ctx = old }()
-	switch list.FindHostName(sc, m) {
-	case mail.NameFound:
-		return true, false, ""
-	case mail.NameDeferred:
-		return false, true, fmt.Sprintf("host lookup deferred for reverse lookup of %s", m.Host)
-	}
-	return false, false, fmt.Sprintf("no host name found for IP address %s", m.Host)
-}
-
-// verifyHELO checks the client's HELO name against its address (spec 14, helo_verify_hosts).
-func (s *Server) verifyHELO(ctx context.Context, sc *expand.Scope) (bool, error) {
-	return smtpserver.VerifyHELO(ctx, sc, s.World, s.hostName)
-}
-
-// expandAddress answers EXPN.
-func (s *Server) expandAddress(ctx context.Context, sc *expand.Scope, address string) string {
-	return s.Routes.Expansion(ctx, sc, address)
 }
 
 // startCommand runs the command of smtp_etrn_command.

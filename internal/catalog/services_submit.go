@@ -2,11 +2,9 @@ package catalog
 
 import (
 	"context"
-	"errors"
 	"io"
 	"strings"
 
-	"exigo/internal/acl"
 	"exigo/internal/deliver"
 	"exigo/internal/expand"
 	"exigo/internal/mail"
@@ -62,63 +60,32 @@ func (s *Server) receiveSMTP(ctx context.Context, r *smtpserver.Reception) smtps
 		ReadError: out.ReadError, InHeader: out.InHeader}
 }
 
-// submitGenerated takes in a message that we make ourselves.
-func (s *Server) submitGenerated(ctx context.Context, sender string, to []string, parent *mail.Message, text io.Reader) (id string, err error) {
-	session := &mail.Session{Local: true, CallerUID: s.Identity.UID, CallerGID: s.Identity.GID, Login: s.login(), Trusted: true, Admin: true}
-	session.Ident = session.Login
-	m := &mail.Message{Session: session, Sender: sender, SenderSet: true, LocalError: sender == ""}
-	for _, a := range to {
-		m.Recipients = append(m.Recipients, mail.Recipient{Address: s.Qualify(a, false), Parent: -1})
-	}
-	in := &submit.Input{Message: m, Scope: s.Engine.NewScope(ctx, s.Config, session, m), Source: submit.NewLocalReader(text, false), Generated: true,
-		Extract: len(to) == 0, Delivery: s.Delivery}
-	if s.World.Quirks.ForegroundBounces && !s.Main.QueueOnly {
-		in.Delivery = submit.DeliverForeground
-	}
+// generate takes in a message that we make ourselves.
+func (s *Server) generate(ctx context.Context, sender string, to []string, parent *mail.Message, text io.Reader) (string, error) {
+	g := submit.Generated{Sender: sender, Recipients: to, Text: text, Delivery: s.Delivery}
 	if parent != nil {
-		in.Reference = parent.ID
+		g.Reference = parent.ID
 	}
-	out := s.Receiver.Receive(ctx, in)
-	switch {
-	case out.Accepted:
-		return out.ID, nil
-	case out.Failure != nil:
-		return "", out.Failure
-	case out.Refused != nil:
-		return "", errors.New(refusal(out.Refused))
-	case out.ReadError != nil:
-		return "", out.ReadError
-	}
-	return "", errors.New(strings.ReplaceAll(out.Reply, "\n", " "))
-}
-
-func refusal(o *acl.Outcome) string {
-	if o.LogMessage != "" {
-		return o.LogMessage
-	}
-	return "rejected by non-SMTP ACL: " + o.UserMessage
-}
-
-// login is the name of our own user.
-func (s *Server) login() string {
-	u, found, err := s.World.Users.ByUID(s.Identity.UID)
-	if err != nil || !found {
-		return string(s.Main.EximUser)
-	}
-	return u.Name
+	return s.Receiver.Generate(ctx, g)
 }
 
 // submitReport sends a bounce, a warning or a report.
 func (s *Server) submitReport(ctx context.Context, to []string, parent *mail.Message, text io.Reader) error {
-	_, err := s.submitGenerated(ctx, "", to, parent, text)
+	_, err := s.generate(ctx, "", to, parent, text)
 	return err
 }
 
 // submitForTransport sends what an autoreply or a quota warning asks for.
 func (s *Server) submitForTransport(ctx context.Context, sub transport.Submission) (string, error) {
-	parts := []io.Reader{strings.NewReader(sub.Header), strings.NewReader("\n"), strings.NewReader(sub.Text)}
-	if sub.Original != nil {
-		parts = append(parts, sub.Original.Reader())
+	head := strings.NewReader(sub.Header + "\n" + sub.Text)
+	if sub.Original == nil {
+		return s.generate(ctx, sub.Sender, sub.Recipients, sub.Parent, head)
 	}
-	return s.submitGenerated(ctx, sub.Sender, sub.Recipients, sub.Parent, io.MultiReader(parts...))
+	original, writer := io.Pipe()
+	go func() {
+		_, err := sub.Original.WriteTo(ctx, writer, transport.WriteOptions{})
+		writer.CloseWithError(err)
+	}()
+	defer original.Close()
+	return s.generate(ctx, sub.Sender, sub.Recipients, sub.Parent, io.MultiReader(head, original))
 }

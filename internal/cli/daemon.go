@@ -75,7 +75,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 		d.sessions.Add(1)
 		go d.accept(ctx, l, e.tls)
 	}
-	d.openLocalSocket(ctx)
+	// d.openLocalSocket(ctx)
 	d.announce(places)
 	if d.Ready != nil {
 		d.Ready()
@@ -224,7 +224,7 @@ func (d *Daemon) queueRuns(ctx context.Context) {
 			go func() {
 				defer running.Done()
 				defer func() { <-limit }()
-				d.server().RunQueue(ctx, selection(q))
+				d.server().RunQueue(ctx, queueSelection(q))
 			}()
 		default:
 		}
@@ -236,7 +236,7 @@ func (d *Daemon) queueRuns(ctx context.Context) {
 	}
 }
 
-func selection(q QueueRun) queue.Selection {
+func queueSelection(q QueueRun) queue.Selection {
 	return queue.Selection{Words: queueWords(q), TwoStage: q.TwoStage, Initial: q.Initial, Force: q.Force, ForceFrozen: q.ForceFrozen, Local: q.Local,
 		Queue: q.Name, Start: q.Start, End: q.End, Recipient: q.Recipient, Sender: q.Sender, RecipientRegexp: q.RecipientRegexp,
 		SenderRegexp: q.SenderRegexp}

@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"exigo/internal/catalog"
-	"exigo/internal/config"
 	"exigo/internal/outside"
 )
 
@@ -57,13 +56,13 @@ func demo(args []string, world *outside.World, out io.Writer) error {
 	}
 	conf := filepath.Join(folder, "exigo.conf")
 	fmt.Fprintf(out, "folder         %s\nconfiguration  %s\nlistening      127.0.0.1:%d\n\n", folder, conf, port)
-	server, err := catalog.Load(ctx, catalog.Request{World: world, Path: conf, Stderr: out, Unprivileged: true,
-		Macros: []config.Macro{}})
+	server, err := catalog.Load(ctx, catalog.Request{World: world, Path: conf, Stderr: out, Unprivileged: true})
 	if err != nil {
 		return err
 	}
 	done := make(chan error, 1)
-	go func() { done <- server.Daemon(ctx, catalog.DaemonOptions{}) }()
+	d := &Daemon{Program: &Program{World: world, Server: server, Stdout: out, Stderr: out}, Server: server, Arguments: &Arguments{}}
+	go func() { done <- d.Run(ctx) }()
 	if err := demoMessage(ctx, port, out); err != nil {
 		stop()
 		return errors.Join(err, <-done)

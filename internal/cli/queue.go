@@ -45,7 +45,7 @@ func (p *Program) queueRun(ctx context.Context) error {
 		return err
 	}
 	defer p.Server.Close()
-	sel := selection(q)
+	sel := queueSelection(q)
 	sel.Force, sel.ForceFrozen = q.Force || q.SelectForce, q.ForceFrozen || q.SelectFrozen
 	sel.DontDeliver, sel.Pretend = p.Arguments.NoDelivery, p.Arguments.QueueTimes
 	if q.Recipient != "" || q.Sender != "" {

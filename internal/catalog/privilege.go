@@ -1,0 +1,31 @@
+package catalog
+
+import (
+	"context"
+	"os"
+
+	"exigo/internal/eventlog"
+	"exigo/internal/steward"
+)
+
+// GiveUpRoot starts the steward and makes this process the exim user for good, when it is root now. ports are those that the
+// steward may bind. Without root it does nothing.
+func (s *Server) GiveUpRoot(ctx context.Context, ports []int) error {
+	if s.request.Unprivileged || os.Geteuid() != 0 || s.Identity.UID == 0 {
+		return nil
+	}
+	st, err := steward.Start(ctx, steward.Policy{UID: s.Identity.UID, GID: s.Identity.GID, NeverUsers: s.Main.NeverUsers.IDs, Ports: ports})
+	if err != nil {
+		return err
+	}
+	s.Steward = st
+	s.Deliverer.Steward = st
+	return nil
+}
+
+// Divert sends log lines elsewhere: to whoever tests something (-bh).
+func (s *Server) Divert(to func(to eventlog.Stream, id, text string)) {
+	settings := s.logSettings
+	settings.Divert = to
+	s.Log.Configure(settings)
+}

@@ -1,0 +1,45 @@
+package cli
+
+import (
+	"context"
+	"strings"
+
+	"exigo/internal/mail"
+	"exigo/internal/route"
+)
+
+// addressTest is -bt: where addresses would be delivered.
+func (p *Program) addressTest(ctx context.Context) error {
+	return p.testAddresses(ctx, route.TestOptions{Reasons: p.admin()})
+}
+
+// verify is -bv and -bvs: whether addresses verify, as recipients or as senders.
+func (p *Program) verify(ctx context.Context) error {
+	return p.testAddresses(ctx, route.TestOptions{Verify: true, Sender: p.Arguments.Sub == "s", Full: p.Arguments.Verbose || p.Arguments.Debug, Reasons: p.admin()})
+}
+
+func (p *Program) testAddresses(ctx context.Context, o route.TestOptions) error {
+	if err := p.checksAllowed(); err != nil {
+		return err
+	}
+	call, err := p.call()
+	if err != nil {
+		return err
+	}
+	session := p.Server.Receiver.LocalSession(call)
+	m := &mail.Message{Session: session}
+	if a := p.Arguments.Submission; a.SenderGiven {
+		m.Sender, m.SenderSet = strings.Trim(a.Sender, "<>"), true
+		if m.Sender != "" {
+			m.Sender = p.Server.Qualify(m.Sender, true)
+		}
+	}
+	s := p.Server.Engine.NewScope(ctx, p.Server.Config, session, m)
+	t := &route.Tester{Engine: p.Server.Routes, Out: p.Stdout, Options: o}
+	status := 0
+	p.eachLine(false, func(text string) { status = max(status, t.Test(ctx, s, text)) })
+	if status != 0 {
+		return &exitError{status: status}
+	}
+	return nil
+}

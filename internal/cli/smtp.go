@@ -1,0 +1,190 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+
+	"exigo/internal/eventlog"
+	"exigo/internal/smtpserver"
+	"exigo/internal/submit"
+)
+
+// stream joins standard input and output.
+type stream struct {
+	io.Reader
+	io.Writer
+}
+
+// call is what the command line says about a submission.
+func (p *Program) call() (*submit.Call, error) {
+	a, c := &p.Arguments.Submission, p.World.Caller
+	call := &submit.Call{Caller: submit.Caller{UID: c.UID, GID: c.GID, Groups: c.Groups, Admin: p.admin()},
+		Sender: a.Sender, SenderGiven: a.SenderGiven, FullName: a.FullName, Extract: a.ExtractRecipients, Dots: a.DotEnds, NoQualify: a.NoQualify,
+		ErrorMode: a.ErrorMode, Delivery: p.delivery(), QueueName: a.QueueName, Timeout: a.ReceiveTimeout, HostName: a.HostName, Ident: a.Ident,
+		Protocol: a.Protocol, AuthName: a.AuthName, AuthID: a.AuthID, AuthSender: a.AuthSender, Reference: a.MessageReference,
+		Recipients: p.Arguments.Operands, Stdin: p.Stdin, Stderr: p.Stderr}
+	if call.Timeout == 0 {
+		call.Timeout = -1
+	}
+	call.Caller = p.Server.Receiver.Identify(call.Caller)
+	var err error
+	if a.Host != "" {
+		if call.Host, call.Port, err = hostAndPort(a.Host); err != nil {
+			return nil, err
+		}
+	}
+	if a.Interface != "" {
+		if call.Interface, call.InterfacePort, err = hostAndPort(a.Interface); err != nil {
+			return nil, err
+		}
+	}
+	return call, nil
+}
+
+// submit is -bm and -t: one message on the standard input.
+func (p *Program) submit(ctx context.Context) error {
+	call, err := p.call()
+	if err != nil {
+		return err
+	}
+	if len(call.Recipients) == 0 && !call.Extract {
+		return exitf(1, "exim: no recipients were given")
+	}
+	if err := p.Server.GiveUpRoot(ctx, nil); err != nil {
+		return err
+	}
+	defer p.Server.Close()
+	p.Server.Delivery, p.Server.DontDeliver = call.Delivery, p.Arguments.NoDelivery
+	status := p.Server.Receiver.Submit(ctx, call)
+	p.Server.Index.Close(ctx)
+	if status != 0 {
+		return &exitError{status: status}
+	}
+	return nil
+}
+
+// hostAndPort reads "address", "address.port" or "[address]:port", as -bh and -oMa take them.
+func hostAndPort(text string) (netip.Addr, int, error) {
+	if inner, ok := strings.CutPrefix(text, "["); ok {
+		host, rest, _ := strings.Cut(inner, "]")
+		addr, err := netip.ParseAddr(host)
+		port, _ := strconv.Atoi(strings.TrimPrefix(rest, ":"))
+		if err != nil {
+			return addr, 0, exitf(1, "exim: malformed IP address \"%s\"", text)
+		}
+		return addr, port, nil
+	}
+	if addr, err := netip.ParseAddr(text); err == nil {
+		return addr, 0, nil
+	}
+	if i := strings.LastIndexByte(text, '.'); i > 0 {
+		if port, err := strconv.Atoi(text[i+1:]); err == nil {
+			if addr, err := netip.ParseAddr(text[:i]); err == nil {
+				return addr, port, nil
+			}
+		}
+	}
+	return netip.Addr{}, 0, exitf(1, "exim: malformed IP address \"%s\"", text)
+}
+
+// delivery says what -od asks for.
+func (p *Program) delivery() submit.Delivery {
+	switch p.Arguments.Submission.Delivery {
+	case DeliverForeground:
+		return submit.DeliverForeground
+	case DeliverQueue:
+		return submit.Queue
+	case DeliverQueueSMTP:
+		return submit.RouteOnly
+	}
+	return submit.Deliver
+}
+
+// localSMTP is -bs: an SMTP session on standard input and output, or on the socket that inetd accepted.
+func (p *Program) localSMTP(ctx context.Context) error {
+	return p.streamSession(ctx, smtpserver.Start{})
+}
+
+// batchSMTP is -bS: SMTP commands without replies.
+func (p *Program) batchSMTP(ctx context.Context) error {
+	return p.streamSession(ctx, smtpserver.Start{Batch: true, Error: p.Stderr})
+}
+
+func (p *Program) streamSession(ctx context.Context, start smtpserver.Start) error {
+	call, err := p.call()
+	if err != nil {
+		return err
+	}
+	start.Noun = p.Server.Receiver.LocalSession(call)
+	if err := p.Server.GiveUpRoot(ctx, nil); err != nil {
+		return err
+	}
+	defer p.Server.Close()
+	a := &p.Arguments.Submission
+	start.Local, start.TLSOnConnect, start.Timeout = true, p.Arguments.TLSOnConnect, a.SMTPTimeout
+	start.NotSocket = !isSocket(p.Stdin)
+	start.Untrusted, start.Unqualified = !start.Noun.Trusted, !a.NoQualify
+	start.Sender = p.Server.Receiver.OwnAddress(call.Caller)
+	p.Server.Delivery, p.Server.DontDeliver = p.delivery(), p.Arguments.NoDelivery
+	ended := p.Server.SMTP.ServeStream(ctx, stream{p.Stdin, p.Stdout}, start)
+	p.Server.Index.Close(ctx)
+	if start.Batch && ended.Failed {
+		if ended.Messages > 0 {
+			return &exitError{status: 1}
+		}
+		return &exitError{status: 2}
+	}
+	return nil
+}
+
+func isSocket(r io.Reader) bool {
+	f, ok := r.(*os.File)
+	if !ok {
+		return false
+	}
+	st, err := f.Stat()
+	return err == nil && st.Mode()&os.ModeSocket != 0
+}
+
+// hostTest is -bh: a session as if from the given address. Nothing is kept; what would be logged goes to the standard error.
+func (p *Program) hostTest(ctx context.Context) error {
+	if err := p.checksAllowed(); err != nil {
+		return err
+	}
+	host, port, err := hostAndPort(p.Arguments.HostAddress)
+	if err != nil {
+		return err
+	}
+	call, err := p.call()
+	if err != nil {
+		return err
+	}
+	call.Caller.Trusted = true
+	noun := p.Server.Receiver.LocalSession(call)
+	noun.Host, noun.Port, noun.Local = host, port, false
+	if p.Arguments.Submission.Ident == "" {
+		noun.Ident = ""
+	}
+	fmt.Fprintf(p.Stdout, "\n**** SMTP testing session as if from host %s\n**** but without any ident (RFC 1413) callback.\n**** This is not for real!\n\n", host)
+	p.Server.Divert(func(to eventlog.Stream, id, text string) {
+		names := []struct {
+			s eventlog.Stream
+			n string
+		}{{eventlog.Main, "LOG: "}, {eventlog.Panic, "PANIC LOG: "}}
+		for _, l := range names {
+			if to&l.s != 0 {
+				fmt.Fprintf(p.Stderr, "%s%s\n", l.n, text)
+				return
+			}
+		}
+	})
+	p.Server.Callouts = p.Arguments.Sub == "c"
+	p.Server.SMTP.ServeStream(ctx, stream{p.Stdin, p.Stdout}, smtpserver.Start{Noun: noun, HostChecking: true, NotSocket: !isSocket(p.Stdin),
+		TLSOnConnect: p.Arguments.TLSOnConnect, Timeout: p.Arguments.Submission.SMTPTimeout})
+	return nil
+}
