@@ -255,7 +255,7 @@ type Routed struct {
 	Outcome Outcome
 	// Address is the address that was routed. Its Transport is set if it is to be delivered as it is.
 	Address *mail.Address
-	// Children are new addresses to route, in order; the caller counts them: each one's Parent.Children++. With "unseen", the last of
+	// Children are new addresses to route, in order; the caller counts them: each one's Parent.Children++. With "unseen", the first of
 	// them is the clone that goes on with the next router, and the address itself has become a child of a copy of itself: clone and
 	// address have one parent, whose Children counts the address already.
 	// Children of Kind file, pipe and reply are not routed again: their Transport is set; those that are forbidden come with

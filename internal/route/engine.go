@@ -179,7 +179,7 @@ func (e *Engine) settle(run *Run, outcome Outcome) Routed {
 		return e.deferred(a, mail.ErrnoExpandFail, err.Error())
 	}
 	if unseen && r.Index+1 < len(e.routers) {
-		out.Children = append(out.Children, e.clone(a, r))
+		out.Children = append([]*mail.Address{e.clone(a, r)}, out.Children...)
 		if outcome == Discard {
 			out.Outcome = Accepted
 		}

@@ -99,7 +99,7 @@ func (r *Run) LookupHosts(items []string, how HostLookup) (ok bool, outcome Outc
 				return false, Pass
 			}
 			return false, r.Postpone(mail.ErrnoDNSDefer, "host lookup for %s done insecurely", failedName)
-		case hostfind.NotFound:
+		case hostfind.NotFound, hostfind.Ignored:
 			if how.FindFailed == OnFailIgnore {
 				continue
 			}

@@ -174,7 +174,11 @@ func findRule(r *route.Run, c *settings) (rule, route.Outcome) {
 		if pattern == "" {
 			continue
 		}
-		m, err := list.Domain(s, "<\x01"+pattern, r.Address.Domain)
+		single := pattern
+		if strings.Contains(pattern, ":") {
+			single = "<\x01" + pattern // the pattern is one item, whatever it holds
+		}
+		m, err := list.Domain(s, single, r.Address.Domain)
 		if err != nil {
 			if errors.Is(err, expand.ErrForced) {
 				continue

@@ -69,7 +69,11 @@ func (p *parser) parse(text string) (ended bool, err error) {
 				return true, p.forced(word, message, text[:len(word)+end])
 			}
 		}
-		end := address.FindEnd(text, true)
+		line := text
+		if i := strings.IndexByte(text, '\n'); i >= 0 {
+			line = text[:i] // a newline ends an item even within quotes
+		}
+		end := address.FindEnd(line, true)
 		raw := strings.TrimRight(text[:end], " \t\r\n")
 		text = text[end:]
 		if len(p.items) >= maxItems {
