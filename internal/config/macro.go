@@ -61,7 +61,7 @@ func (t *macroTable) expandBuiltin(s string) (string, bool) {
 			continue
 		}
 		end := i + 1
-		for end < len(s) && isNameByte(s[end]) {
+		for end < min(len(s), i+maxMacroName) && isNameByte(s[end]) {
 			end++
 		}
 		for ; end > i+1; end-- {

@@ -25,12 +25,13 @@ type printer struct {
 	c       *Config
 	admin   bool
 	noNames bool
+	shown   *Instance // being printed
 }
 
 // Print writes what -bP asks for with the arguments (spec chapter 5, "-bP"). admin shows hidden values too; noNames (-n) leaves
 // names out. Errors are ErrPermission, ErrNotShown (about the last item, as Exim's exit status) or of writing.
 func Print(w io.Writer, c *Config, args []string, admin, noNames bool) error {
-	p := &printer{bufio.NewWriter(w), c, admin, noNames}
+	p := &printer{Writer: bufio.NewWriter(w), c: c, admin: admin, noNames: noNames}
 	err := p.arguments(args)
 	if flushed := p.Flush(); err == nil {
 		err = flushed
@@ -207,6 +208,8 @@ func (p *printer) mainOption(name string) error {
 
 // instance prints the generic options of an instance, then its driver's own.
 func (p *printer) instance(i *Instance) {
+	p.shown = i
+	defer func() { p.shown = nil }()
 	p.scope(i.Kind.GenericScope(), i.Options, i.raw)
 	p.scope(i.Kind.PrivateScope(i.Driver), i.Options, i.raw)
 }
@@ -240,6 +243,11 @@ func (p *printer) option(name string, w *word, bag option.Bag, set map[string]se
 	field, ok := w.set.Field(bag.Add(w.set), w.description.Name)
 	if !ok {
 		return
+	}
+	if b, unset := field.(**bool); unset && *b == nil && p.shown != nil && p.shown.driver.Shown != nil {
+		if v, ok := p.shown.driver.Shown(p.shown, name); ok {
+			field = &v
+		}
 	}
 	if line, ok := option.Format(name, field); ok {
 		p.line(name, line)
