@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"exigo/internal/expand"
+	"exigo/internal/list"
 	"exigo/internal/mail"
 )
 
@@ -82,7 +83,7 @@ func (r *Run) matched(m Match, err error) Verdict {
 		return OK
 	case err == nil:
 		return Fail
-	case !expand.IsTemporary(err):
+	case !expand.IsTemporary(err) && err.Error() != "":
 		r.log(LogMain|LogPanic, err.Error())
 	}
 	return Defer
@@ -131,7 +132,8 @@ func checkSenderDomains(r *Run, argument mail.Value) Verdict {
 	if i := strings.LastIndexByte(sender, '@'); i >= 0 {
 		domain = sender[i+1:]
 	}
-	return r.matched(r.Services.Lists.Domain(r.Scope, argument.S, domain))
+	m, err := list.SenderDomain(r.Scope, argument.S, domain) // $domain is the recipient's
+	return r.matched(Match(m), err)
 }
 
 func (r *Run) sender() string {

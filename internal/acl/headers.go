@@ -185,31 +185,27 @@ func insert(headers []mail.Header, position Position, h mail.Header) []mail.Head
 
 // afterReceived is the index after the first block of Received: lines.
 func afterReceived(headers []mail.Header) int {
-	i := 0
-	for i < len(headers) && headers[i].Type == '*' {
-		i++
-	}
-	if i < len(headers) && !headers[i].Is("Received") {
-		for i < len(headers) && !headers[i].Is("Received") {
-			i++
-		}
-		if i == len(headers) {
-			return 0
-		}
-	}
-	for i < len(headers) && (headers[i].Type == '*' || headers[i].Is("Received")) {
-		i++
-	}
-	return i
+	return skip(headers, func(h mail.Header) bool { return h.Type == '*' || h.Is("Received") })
 }
 
-// beforeOthers is the index of the first line that is neither Received: nor Resent-something:.
+// beforeOthers is the index of the first line from the first Received: line on that is neither Received: nor
+// Resent-something:.
 func beforeOthers(headers []mail.Header) int {
+	return skip(headers, func(h mail.Header) bool {
+		return h.Type == '*' || h.Is("Received") || len(h.Text) > 7 && strings.EqualFold(h.Text[:7], "Resent-")
+	})
+}
+
+// skip returns the index after the lines of the kind that begin with the first Received: line; 0 when there is none.
+func skip(headers []mail.Header, kind func(mail.Header) bool) int {
 	for i, h := range headers {
-		if h.Type == '*' || h.Is("Received") || len(h.Text) > 7 && strings.EqualFold(h.Text[:7], "Resent-") {
+		if h.Type == '*' || !h.Is("Received") {
 			continue
+		}
+		for i < len(headers) && kind(headers[i]) {
+			i++
 		}
 		return i
 	}
-	return len(headers)
+	return 0
 }

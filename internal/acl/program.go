@@ -23,22 +23,22 @@ const maxInline = 1000
 // Program is all ACLs of a configuration, compiled, with the services they use. It is safe for concurrent use.
 type Program struct {
 	words    *words
-	named    map[string]*list
+	named    map[string]*accessList
 	services *Services
 
 	mu     sync.RWMutex
-	others map[string]*list // inline ACLs by text, files by path
+	others map[string]*accessList // inline ACLs by text, files by path
 }
 
 // Compile reads all ACLs of the configuration. An error is a *SyntaxError.
 func Compile(cfg *config.Config, more Words, services Services) (*Program, error) {
-	p := &Program{words: newWords(more), named: make(map[string]*list), services: &services, others: make(map[string]*list)}
+	p := &Program{words: newWords(more), named: make(map[string]*accessList), services: &services, others: make(map[string]*accessList)}
 	for _, b := range cfg.ACLs {
 		statements, err := p.words.read(b.Lines)
 		if err != nil {
 			return nil, err
 		}
-		p.named[b.Name] = &list{name: "ACL \"" + b.Name + "\"", statements: statements}
+		p.named[b.Name] = &accessList{name: "ACL \"" + b.Name + "\"", statements: statements}
 	}
 	return p, nil
 }
@@ -106,7 +106,7 @@ func (r *Run) internal(text string) Verdict {
 }
 
 // find finds an ACL by file name, by name, or reads it as an inline ACL.
-func (p *Program) find(text string) (*list, error) {
+func (p *Program) find(text string) (*accessList, error) {
 	isFile := strings.HasPrefix(text, "/")
 	if !isFile && !strings.ContainsAny(text, " \t\n\r") {
 		if l := p.named[text]; l != nil {
@@ -133,7 +133,7 @@ func (p *Program) find(text string) (*list, error) {
 		errors.As(err, &syntax)
 		return nil, errors.New(syntax.Text)
 	}
-	l = &list{name: name, statements: statements}
+	l = &accessList{name: name, statements: statements}
 	p.mu.Lock()
 	if len(p.others) >= maxInline {
 		clear(p.others)

@@ -53,8 +53,8 @@ type statement struct {
 	line    int
 }
 
-// list is one ACL.
-type list struct {
+// accessList is one ACL.
+type accessList struct {
 	name       string // as messages call it: ACL "name" or inline ACL
 	statements []statement
 }

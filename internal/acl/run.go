@@ -66,7 +66,7 @@ func (r *Run) debug(format string, args ...any) {
 }
 
 // run obeys the statements of an ACL.
-func (r *Run) run(l *list) Verdict {
+func (r *Run) run(l *accessList) Verdict {
 	defer r.enter()()
 	if r.depth == 0 {
 		r.debug("using %s", l.name)

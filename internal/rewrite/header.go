@@ -63,7 +63,9 @@ func (w *Rewriter) Header(s *expand.Scope, h mail.Header, o HeaderOptions) (out 
 		return h, false
 	}
 	e := editor{text: h.Text, pos: strings.IndexByte(h.Text, ':') + 1}
-	items := address.NewList(h.Text[e.pos:], w.Settings.Address)
+	read := w.Settings.Address
+	read.AllowNull = true
+	items := address.NewList(h.Text[e.pos:], read)
 	base := e.pos
 	for {
 		item, ok := items.Next()

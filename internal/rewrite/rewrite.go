@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"exigo/internal/expand"
+	"exigo/internal/list"
 	"exigo/internal/mail"
 	"exigo/internal/proto/address"
 	"exigo/internal/regex"
@@ -214,6 +215,9 @@ func (w *Rewriter) match(s *expand.Scope, subject string, rule *Rule, place Plac
 			w.Hooks.Panic(s, err.Error())
 			return false
 		}
+		if ok {
+			w.numbers(s, rule.Pattern, subject)
+		}
 		return ok
 	}
 	pattern, err := s.Engine.Expand(s, rule.Pattern)
@@ -230,9 +234,38 @@ func (w *Rewriter) match(s *expand.Scope, subject string, rule *Rule, place Plac
 	return ok && err == nil
 }
 
+// numbers sets $0 and above after a match (spec 31.5): the whole address, what an asterisk at the start of the local part
+// stands for, and what wildcards or partial lookups found in the domain. Regular expressions have set their own.
+func (w *Rewriter) numbers(s *expand.Scope, pattern, subject string) {
+	v, err := s.Engine.Expand(s, pattern)
+	if err != nil || strings.HasPrefix(v.S, "^") {
+		return
+	}
+	pattern = v.S
+	local, domain := address.Split(subject)
+	captured := []string{subject}
+	head, _, _ := strings.Cut(pattern, ";")
+	at := strings.LastIndexByte(head, '@')
+	if at >= 0 {
+		if rest, wild := strings.CutPrefix(pattern[:at], "*"); wild {
+			captured = append(captured, local[:len(local)-len(rest)])
+		}
+	}
+	if domainPattern := pattern[at+1:]; domain != "" && strings.ContainsAny(domainPattern, "*;^") {
+		s.Numbers = nil
+		if m, err := list.Domain(s, "<\x01 "+domainPattern, domain); err == nil && m.Matched {
+			for i := 1; i < len(s.Numbers); i++ {
+				captured = append(captured, s.Numbers[i].S)
+			}
+		}
+	}
+	s.SetNumbers(captured, true)
+}
+
 // take checks what a rule yielded and makes it the current address; false ends rewriting.
 func (w *Rewriter) take(s *expand.Scope, c *current, text string, rule *Rule, number int, place Place) bool {
 	o := w.Settings.Address
+	o.AllowLiterals = true
 	o.AllowNull = place == EnvelopeFrom || place == SMTPSender
 	m, err := address.Extract(text, o)
 	if err != nil {
