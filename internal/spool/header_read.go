@@ -118,6 +118,9 @@ func (p *parser) envelope(m *mail.Message) {
 func (s *Spool) parseFields(p *parser, m *mail.Message) {
 	for strings.HasPrefix(p.rest, "-") && p.err == nil {
 		line := p.line()
+		if p.err != nil {
+			return
+		}
 		name, value, _ := strings.Cut(line[1:], " ")
 		name, tainted := strings.CutPrefix(name, "-")
 		quoted := ""

@@ -123,8 +123,8 @@ func notifyPairs() [4]notifyPair {
 		{mail.NotifyFailure, notifyFailure}, {mail.NotifyDelay, notifyDelay}}
 }
 
-// appendRecipients appends the count and the envelope recipients. With DSN data or an errors_to a line is
-// "address orcpt orcptlength,notify errors_to length,parent#flags".
+// appendRecipients appends the count and the envelope recipients. With DSN data, an errors_to or a one-time parent a line is
+// "address orcpt length,notify errors_to length,parent#3".
 func appendRecipients(b []byte, list []mail.Recipient) ([]byte, error) {
 	b = append(strconv.AppendInt(b, int64(len(list)), 10), '\n')
 	for i := range list {
@@ -133,16 +133,9 @@ func appendRecipients(b []byte, list []mail.Recipient) ([]byte, error) {
 			return nil, fmt.Errorf("spool: line end in recipient %q", r.Address)
 		}
 		b = append(b, r.Address...)
-		dsn := r.ORCPT != "" || r.Notify != 0
-		if dsn {
-			b = fmt.Appendf(b, " %s %d,%d", r.ORCPT, len(r.ORCPT), notifyBits(r.Notify))
-		}
-		if dsn || r.ErrorsTo != "" || r.Parent >= 0 {
-			flags := flagErrorsTo
-			if dsn {
-				flags |= flagDSN
-			}
-			b = fmt.Appendf(b, " %s %d,%d#%d", r.ErrorsTo, len(r.ErrorsTo), max(r.Parent, -1), flags)
+		if r.ORCPT != "" || r.Notify != 0 || r.ErrorsTo != "" || r.Parent >= 0 {
+			b = fmt.Appendf(b, " %s %d,%d %s %d,%d#%d", r.ORCPT, len(r.ORCPT), notifyBits(r.Notify),
+				r.ErrorsTo, len(r.ErrorsTo), max(r.Parent, -1), flagErrorsTo|flagDSN)
 		}
 		b = append(b, '\n')
 	}

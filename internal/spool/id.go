@@ -14,23 +14,26 @@ const (
 )
 
 // NewID makes a message id (spec 3.4): the time in seconds, the process's number, and the fraction of the second with
-// localhost_number in it, in base 62: "1rABCD-000000012ab-XYZ0". Two ids of one process are never equal: each takes another
-// microsecond.
+// localhost_number in it, in base 62: "1rABCD-000000012ab-XYZ0". Two ids of one process are never equal: each takes another tick.
 func (s *Spool) NewID(now time.Time, pid int) string {
-	us := now.UnixMicro()
-	s.mu.Lock()
-	if us <= s.last {
-		us = s.last + 1
+	// Four digits hold 62^4 = 14.7 million: a second's microseconds, or 17 hosts of 500,000 double microseconds each.
+	unit := int64(1)
+	if s.options.LocalhostNumber >= 0 {
+		unit = 2
 	}
-	s.last = us
+	tick := now.UnixMicro() / unit
+	s.mu.Lock()
+	if tick <= s.last {
+		tick = s.last + 1
+	}
+	s.last = tick
 	s.mu.Unlock()
-	fraction := us % 1e6
-	if n := s.options.LocalhostNumber; n >= 0 {
-		// Four digits hold 62^4 = 14.7 million: 17 hosts of 800,000 each.
-		fraction = int64(n)*800000 + fraction*4/5
+	seconds, fraction := tick/(1e6/unit), tick%(1e6/unit)
+	if s.options.LocalhostNumber >= 0 {
+		fraction += int64(s.options.LocalhostNumber) * (1e6 / unit)
 	}
 	var b [idLength]byte
-	base62(b[0:6], us/1e6)
+	base62(b[0:6], seconds)
 	b[6] = '-'
 	base62(b[7:18], int64(pid))
 	b[18] = '-'

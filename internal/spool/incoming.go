@@ -30,8 +30,6 @@ type Incoming struct {
 
 const bufferSize = 64 << 10
 
-func newBuffer() *bytes.Buffer { return bytes.NewBuffer(make([]byte, 0, bufferSize)) }
-
 // Create opens the -D file of a new message, locks it and writes its first line. queue is "" for the default queue.
 // The error is os.ErrExist when the id is taken.
 func (s *Spool) Create(id, queue string) (*Incoming, error) {
@@ -49,7 +47,11 @@ func (s *Spool) Create(id, queue string) (*Incoming, error) {
 		s.remove(path)
 		return nil, fmt.Errorf("Cannot lock %s: %w", path, err)
 	}
-	in := &Incoming{spool: s, id: id, queue: queue, dir: dir, f: f, buffer: newBuffer()}
+	buffer, _ := s.buffers.Get().(*bytes.Buffer)
+	if buffer == nil {
+		buffer = bytes.NewBuffer(make([]byte, 0, bufferSize))
+	}
+	in := &Incoming{spool: s, id: id, queue: queue, dir: dir, f: f, buffer: buffer}
 	in.buffer.WriteString(id)
 	in.buffer.WriteString("-D\n")
 	return in, nil
@@ -106,7 +108,7 @@ func (in *Incoming) write(p []byte) error {
 
 // Flush hands what is buffered to the system, so that the body can be read through Body or by path.
 func (in *Incoming) Flush() error {
-	if in.err == nil && in.buffer.Len() > 0 {
+	if in.err == nil && in.buffer != nil && in.buffer.Len() > 0 {
 		in.write(in.buffer.Bytes())
 		in.buffer.Reset()
 	}
@@ -118,6 +120,9 @@ func (in *Incoming) Body() (*io.SectionReader, error) {
 	if err := in.Flush(); err != nil {
 		return nil, err
 	}
+	if in.f == nil {
+		return nil, in.err
+	}
 	return io.NewSectionReader(in.f, in.Offset(), in.size), nil
 }
 
@@ -125,6 +130,9 @@ func (in *Incoming) Body() (*io.SectionReader, error) {
 // directory synced. Only after it has returned nil may the message be acknowledged. The message stays locked and is
 // returned, so that a delivery may follow at once; an Incoming that failed must be ended by Abort.
 func (in *Incoming) Commit(m *mail.Message) (*Locked, error) {
+	if in.f == nil {
+		return nil, in.err
+	}
 	if err := in.Flush(); err != nil {
 		return nil, err
 	}
@@ -135,7 +143,7 @@ func (in *Incoming) Commit(m *mail.Message) (*Locked, error) {
 		return nil, err
 	}
 	l := &Locked{spool: in.spool, ID: in.id, Queue: in.queue, dir: in.dir, f: in.f}
-	in.f, in.err = nil, errors.New("spool: message is committed")
+	in.release(errors.New("spool: message is committed"))
 	m.DataPath, m.DataOffset = l.f.Name(), in.Offset()
 	return l, nil
 }
@@ -147,7 +155,14 @@ func (in *Incoming) Abort() {
 	}
 	in.spool.remove(in.f.Name())
 	in.f.Close()
-	in.f, in.err = nil, errors.New("spool: reception was aborted")
+	in.release(errors.New("spool: reception was aborted"))
+}
+
+// release gives the buffer back; later writes fail with err.
+func (in *Incoming) release(err error) {
+	in.buffer.Reset()
+	in.spool.buffers.Put(in.buffer)
+	in.f, in.err, in.buffer = nil, err, nil
 }
 
 // writeHeader writes the -H file of a message under another name and renames it.

@@ -106,7 +106,8 @@ func (l *Locked) WriteHeader(m *mail.Message) error {
 // it to the disk.
 func (l *Locked) Journal(sync bool, addresses ...string) error {
 	name := l.dir + "/" + l.ID + "-J"
-	if l.journal == nil {
+	created := l.journal == nil
+	if created {
 		if err := l.spool.before(OpCreate, name); err != nil {
 			return err
 		}
@@ -128,10 +129,13 @@ func (l *Locked) Journal(sync bool, addresses ...string) error {
 	if _, err := io.WriteString(l.journal, b.String()); err != nil {
 		return fmt.Errorf("failed to update journal %s: %w", name, err)
 	}
-	if sync {
-		return l.spool.sync(l.journal)
+	if !sync {
+		return nil
 	}
-	return nil
+	if err := l.spool.sync(l.journal); err != nil || !created {
+		return err
+	}
+	return l.spool.syncDirectory(l.dir)
 }
 
 // ReadJournal returns the addresses that an interrupted delivery finished. A last line without line end was not written

@@ -38,8 +38,10 @@ type Spool struct {
 	fields    []Field
 	byName    map[string]*Field
 
+	buffers sync.Pool // of *bytes.Buffer, for receptions
+
 	mu   sync.Mutex
-	last int64           // the last id's time in microseconds
+	last int64           // the last id's time in ticks
 	made map[string]bool // directories that are known to exist
 }
 

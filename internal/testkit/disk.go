@@ -23,8 +23,9 @@ type Disk struct {
 
 // fileState is what a crash would leave of a file.
 type fileState struct {
-	contents bool // its contents are on the disk
-	name     bool // its name is on the disk
+	contents bool   // its contents are on the disk
+	name     bool   // its name is on the disk
+	before   []byte // what the name stood for before a rename; nil for nothing
 }
 
 // NewDisk makes a disk that stops at the n-th change (counted from 0); a negative n never stops.
@@ -84,7 +85,11 @@ func (d *Disk) rename(path string) {
 	for p, s := range d.files {
 		if filepath.Dir(p) == filepath.Dir(path) && "hdr."+trimKind(filepath.Base(path)) == filepath.Base(p) {
 			delete(d.files, p)
-			d.files[path] = fileState{contents: s.contents}
+			old, err := os.ReadFile(path)
+			if err != nil {
+				old = nil
+			}
+			d.files[path] = fileState{contents: s.contents, before: old}
 			return
 		}
 	}
@@ -92,13 +97,16 @@ func (d *Disk) rename(path string) {
 
 func trimKind(name string) string { return name[:max(len(name)-2, 0)] }
 
-// PowerLoss changes the files as the loss of power could: files whose name was not synced are gone, contents that were not synced are empty.
+// PowerLoss changes the files as the loss of power could: files whose name was not synced are gone, or are what they were before a rename; contents that
+// were not synced are empty. Removed files stay removed: file systems keep the order of changes to names.
 func (d *Disk) PowerLoss() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for path, s := range d.files {
 		var err error
 		switch {
+		case !s.name && s.before != nil:
+			err = os.WriteFile(path, s.before, 0o600)
 		case !s.name:
 			err = os.Remove(path)
 		case !s.contents:
