@@ -66,6 +66,11 @@ func (s *Server) hooks() expand.Hooks {
 		},
 		Log:   func(line string) { s.Log.Mainf("", "%s", line) },
 		Panic: func(line string) { s.Log.Panicf("", "%s", line) },
+		LogSelected: func(selector, line string) {
+			if set, err := eventlog.ParseSet("-all +" + selector); err == nil && s.Log.Selectors()&set != 0 {
+				s.Log.Mainf("", "%s", line)
+			}
+		},
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"exigo/internal/eventlog"
 	"exigo/internal/expand"
 	"exigo/internal/expand/builtin"
+	"exigo/internal/list"
 	"exigo/internal/option"
 	"exigo/internal/route"
 	"exigo/internal/transport"
@@ -18,6 +19,7 @@ import (
 // words merges all words of the expansion language.
 func (c Catalog) words() expand.Words {
 	w := builtin.Words()
+	w.LazyConditions = append(w.LazyConditions, list.Words().LazyConditions...)
 	w.Lookups = append(w.Lookups, c.Lookups...)
 	w.Variables = append(w.Variables, acl.Variables()...)
 	for _, f := range c.Features {

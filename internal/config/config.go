@@ -6,6 +6,8 @@
 package config
 
 import (
+	"sync"
+
 	"reflect"
 
 	"exigo/internal/expand"
@@ -61,6 +63,9 @@ type Config struct {
 	Macros []Macro
 	// Lists are the named lists in file order.
 	Lists []NamedList
+
+	language         sync.Once
+	languageSettings *expand.Settings
 
 	index    map[listKey]int
 	set      map[string]setting // main options given in the file, by name
