@@ -149,7 +149,7 @@ func TestDump(t *testing.T) {
 	hints.MiscTable().Put(db, "127.0.0.1:25.EHLO", hints.Misc{EHLO: &hints.EHLO{Clear: 0x160}})
 	hints.RatelimitTable().Put(db, "1h/per_mail/x", hints.Ratelimit{Stamp: first*1e6 + 123456, Rate: 1.5})
 	for name, want := range map[string]string{
-		"retry": "  R:x\\ny -1 0 not\\nnow\n01-Jan-1970 00:00:00  01-Jan-1970 00:00:00  01-Jan-1970 00:00:00\n" +
+		"retry": "  R:x\\ny -1 0 not\\nnow\n01-Jan-1970 00:00:00  01-Jan-1970 00:00:00  01-Jan-1970 00:00:00 \n" +
 			"  T:mail.ref.example:192.168.242.242 146 77 Connection refused\n02-Mar-1999 09:44:33  02-Mar-1999 09:45:33  02-Mar-1999 09:46:33 *\n",
 		"wait-smtp": "host a b\n",
 		"callout":   "02-Mar-1999 09:44:33 a@b callout=reject\n02-Mar-1999 09:44:33 test.ex callout=accept postmaster=unknown random=accept (02-Mar-1999 09:44:33)\n",

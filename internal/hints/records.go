@@ -25,9 +25,9 @@ func RetryTable() Table[Retry] {
 		Show: func(w io.Writer, key string, _ time.Time, r Retry, s Shower) {
 			expired := ""
 			if r.Expired {
-				expired = " *"
+				expired = "*"
 			}
-			fmt.Fprintf(w, "  %s %d %d %s\n%s  %s  %s%s\n", printable(key), r.Errno, r.MoreErrno, printable(r.Text),
+			fmt.Fprintf(w, "  %s %d %d %s\n%s  %s  %s %s\n", printable(key), r.Errno, r.MoreErrno, printable(r.Text),
 				s.Time(time.Unix(r.First, 0)), s.Time(time.Unix(r.Last, 0)), s.Time(time.Unix(r.Next, 0)), expired)
 		}}
 }
