@@ -77,7 +77,9 @@ func (p *printer) item(name string) error {
 		p.config()
 		return nil
 	case "environment":
-		for _, v := range p.c.Environment() {
+		variables := p.c.Environment()
+		slices.Sort(variables)
+		for _, v := range variables {
 			if p.noNames {
 				v, _, _ = strings.Cut(v, "=")
 			}
