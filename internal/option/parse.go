@@ -101,6 +101,15 @@ func Parse(field any, text string) error {
 		v, err := parseTimes(text)
 		*f = v
 		return err
+	default:
+		return parseComposite(field, text)
+	}
+	return nil
+}
+
+// parseComposite sets lists, and values that may be expansions.
+func parseComposite(field any, text string) error {
+	switch f := field.(type) {
 	case *[]string:
 		*f = SplitList(text)
 	case *ExpandedTime:
