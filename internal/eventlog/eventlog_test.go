@@ -103,7 +103,11 @@ func TestStamps(t *testing.T) {
 	s, dir := settings(t)
 	s.Selectors = s.Selectors.With(eventlog.Millisec, eventlog.PID)
 	s.Timezone, s.Location = true, time.FixedZone("", 3600)
-	eventlog.Open(w.World, s).Mainf("ID", "x")
+	l := eventlog.Open(w.World, s)
+	l.Mainf("ID", "x")
+	if got := l.Stamp(testkit.Epoch()); got != "1999-03-02 10:44:33.000 +0100 " {
+		t.Errorf("stamp %q", got)
+	}
 	if got := read(t, dir+"/log/mainlog"); got != "1999-03-02 10:44:33.045 +0100 [1234] ID x\n" {
 		t.Error(got)
 	}

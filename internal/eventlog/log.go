@@ -231,6 +231,13 @@ func (l *Log) appendStamp(b []byte, now time.Time) []byte {
 	return append(b, ' ')
 }
 
+// Stamp returns the time as it stands at the start of log lines, with a space after it: message logs begin their lines with it too.
+func (l *Log) Stamp(t time.Time) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return string(l.appendStamp(nil, t))
+}
+
 // deliver writes the finished text to one log's destinations. stampLength is what syslog may leave out.
 func (l *Log) deliver(to, all Stream, b []byte, stampLength int, now time.Time) {
 	if l.targets.syslog && (l.settings.SyslogDuplication || to == firstOf(all)) {

@@ -95,6 +95,31 @@ func TestParseDamaged(t *testing.T) {
 	}
 }
 
+// A room's field travels; a program without the room keeps its line.
+func TestRoomsField(t *testing.T) {
+	type mine struct{ value string }
+	room := Field{Name: "requiretls", Tainted: true,
+		Write: func(m *mail.Message) (string, bool) { v := mail.State[mine](&m.Bag).value; return v, v != "" },
+		Read:  func(m *mail.Message, v string) error { mail.State[mine](&m.Bag).value = v; return nil }}
+	with := Open(t.TempDir(), Options{LocalhostNumber: -1, UID: -1, Fields: []Field{room}})
+	without := Open(t.TempDir(), Options{LocalhostNumber: -1, UID: -1})
+	const id = "14y9EI-00026G-00"
+	m := example(id)
+	mail.State[mine](&m.Bag).value = "yes\nno"
+	for _, step := range []struct{ write, read *Spool }{{with, without}, {without, with}, {with, with}} {
+		text, err := step.write.appendHeader(nil, id, m)
+		if err != nil || strings.Count(string(text), "\n--requiretls yes\\nno\n") != 1 {
+			t.Errorf("%s %v", text, err)
+		}
+		if m, err = step.read.Parse(id, string(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if v := mail.State[mine](&m.Bag).value; v != `yes\nno` {
+		t.Errorf("value %q", v)
+	}
+}
+
 func TestIDs(t *testing.T) {
 	s := Open(t.TempDir(), Options{LocalhostNumber: 16, UID: -1})
 	now := time.UnixMicro(1795328902999999)
