@@ -35,7 +35,7 @@ func mainLoggingRows() []option.Row[Main] {
 		{Name: "auto_thaw", Field: func(m *Main) any { return &m.AutoThaw }, Doc: "After this time a queue run tries frozen messages again."},
 		{Name: "freeze_tell", Field: func(m *Main) any { return &m.FreezeTell }, Doc: "Addresses that are told when a message is frozen."},
 		{Name: "hosts_connection_nolog", Field: func(m *Main) any { return &m.HostsConnectionNoLog }, Doc: "Hosts whose connections are not logged."},
-		{Name: "log_file_path", Default: "/var/log/exim/%slog", Field: func(m *Main) any { return &m.LogFilePath }, Doc: "Where logs go: paths with %s, and the word syslog."},
+		{Name: "log_file_path", Field: func(m *Main) any { return &m.LogFilePath }, Doc: "Where logs go: paths with %s, and the word syslog."},
 		{Name: "log_ports", Field: func(m *Main) any { return &m.LogPorts }, Doc: "Destination ports that are logged even without the selector outgoing_port."},
 		{Name: "log_selector", Field: func(m *Main) any { return &m.LogSelector }, Doc: "What is logged beyond, or below, the default."},
 		{Name: "log_timezone", Field: func(m *Main) any { return &m.LogTimezone }, Doc: "Adds the offset from UTC to time stamps of the log."},

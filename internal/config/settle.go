@@ -108,6 +108,9 @@ func (r *reader) settlePaths(m *Main) error {
 		}
 		*p.value = option.Expanded(text)
 	}
+	if m.LogFilePath == "" && !r.cfg.IsSet("log_file_path") {
+		m.LogFilePath = option.StringList(defaultLogPath(string(m.SpoolDirectory)))
+	}
 	logs, err := r.expand("log_file_path", string(m.LogFilePath))
 	if err != nil {
 		return err
@@ -117,6 +120,14 @@ func (r *reader) settlePaths(m *Main) error {
 		m.ProcessLogPath = string(m.SpoolDirectory) + "/exim-process.info"
 	}
 	return checkLogPaths(logs)
+}
+
+// defaultLogPath is where logs go unless log_file_path says otherwise: beside a spool in its usual place, else in it.
+func defaultLogPath(spool string) string {
+	if name, ok := strings.CutPrefix(spool, "/var/spool/"); ok && !strings.Contains(name, "/") {
+		return "/var/log/" + name + "/%slog"
+	}
+	return spool + "/log/%slog"
 }
 
 // checkPattern compiles a regular expression to see whether it is one.
