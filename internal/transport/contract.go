@@ -8,6 +8,7 @@ package transport
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -115,7 +116,12 @@ type Submission struct {
 	Original *Message
 	// Parent is the message that caused this one.
 	Parent *mail.Message
+	// As is the user it counts as submitted by; the zero Identity is root.
+	As Identity
 }
+
+// ErrNoRecipients is what Submit returns for a message without recipients.
+var ErrNoRecipients = errors.New("no recipients")
 
 // Services are what transports ask of higher layers. A nil function makes the option that needs it fail with a clear error.
 type Services struct {
