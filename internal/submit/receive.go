@@ -228,6 +228,11 @@ func (x *reception) readBody() bool {
 
 // tooBig refuses a message that exceeds message_size_limit.
 func (x *reception) tooBig() bool {
+	if x.received >= 0 {
+		// What is sent back and shown in the reject log is the message as it was before it had come in.
+		x.m.Headers = append(x.m.Headers[:x.received], x.m.Headers[x.received+1:]...)
+		x.received = -1
+	}
 	who := x.r.s.Format.HostAndIdent(x.m.Session)
 	text := "rejected from <" + x.m.Sender + ">"
 	if who != "" {

@@ -41,25 +41,26 @@ func (l *LocalReader) ReadSlice(byte) ([]byte, error) {
 		return nil, io.EOF
 	}
 	l.out = l.out[:0]
-	for {
-		p, err := l.in.ReadSlice('\n')
-		if err == bufio.ErrBufferFull {
-			// A CR at the very end waits for what follows it.
-			if n := len(p); p[n-1] == '\r' {
-				l.in.UnreadByte()
-				p = p[:n-1]
-			}
-			return l.convert(p, true), err
+	p, err := l.in.ReadSlice('\n')
+	if err == bufio.ErrBufferFull {
+		// A CR at the very end waits for what follows it.
+		if n := len(p); p[n-1] == '\r' {
+			l.in.UnreadByte()
+			p = p[:n-1]
 		}
-		if err != nil {
-			l.ended, l.err = true, err
-			if len(p) == 0 {
-				return nil, err
-			}
-			return l.convert(p, false), err
-		}
-		return l.convert(p, false), nil
+		return l.convert(p, true), err
 	}
+	if err != nil {
+		l.ended, l.err = true, err
+		if len(p) == 0 {
+			return nil, err
+		}
+		return l.convert(p, false), err
+	}
+	if p = l.convert(p, false); !l.start {
+		return p, bufio.ErrBufferFull // the newline was none
+	}
+	return p, nil
 }
 
 // dot tells whether the message ends here, and takes the line off.
