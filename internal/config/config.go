@@ -167,6 +167,8 @@ type Request struct {
 	Expand func(c *Config, text string) (string, error)
 	// Users are tried in order as the default of exim_user; nil stands for exim, Debian-exim and exigo.
 	Users []string
+	// HostsFile is where the full name of a machine whose name has no dot is looked for, before the DNS; "" is /etc/hosts.
+	HostsFile string
 	// SkipChecks leaves out ownership and mode (-C of a caller without privilege).
 	SkipChecks bool
 	// MainOnly reads the main section and stops.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -390,6 +391,24 @@ func TestIncludes(t *testing.T) {
 	}
 	if _, err := Read(Request{Path: "/none/x : /none/y", World: world(), Registry: registry()}); err == nil || err.Error() != "non-existent configuration file(s): /none/x : /none/y" {
 		t.Errorf("no file: %v", err)
+	}
+}
+
+type aDNS struct{ outside.Resolver }
+
+func (aDNS) Lookup(context.Context, outside.Question) (outside.Answer, error) {
+	return outside.Answer{Canonical: "Box.dns.ex"}, nil
+}
+
+func TestHostname(t *testing.T) {
+	for hosts, want := range map[string]string{"127.0.0.1 localhost\n127.0.1.1 box.hosts.ex box # x": "box.hosts.ex", "127.0.1.1 localhost BOX": "localhost", "::1 other": "box.dns.ex"} {
+		c, _, err := read(t, "", func(r *Request) {
+			r.World.Hostname, r.World.DNS = func() string { return "box" }, aDNS{}
+			r.HostsFile = filepath.Join(filepath.Dir(strings.Split(r.Path, ":")[1]), "hosts")
+		}, "hosts", hosts)
+		if err != nil || option.Of[Main](c.Main).PrimaryHostname != want {
+			t.Errorf("%q: %v, %v", hosts, option.Of[Main](c.Main).PrimaryHostname, err)
+		}
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -45,20 +47,45 @@ func (r *reader) settle() error {
 	return r.settleNumber(m)
 }
 
-// hostname is the machine's name, completed by the DNS where it has no dot.
+// hostname is the machine's name; where it has no dot, the name that the hosts file or else the DNS knows it by.
 func (r *reader) hostname() string {
 	w := r.request.World
 	name := w.Hostname()
-	if strings.Contains(name, ".") || name == "" || w.DNS == nil {
+	if strings.Contains(name, ".") || name == "" {
 		return name
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	if full, ok := fromHosts(r.request.HostsFile, name); ok {
+		return full
+	}
+	if w.DNS == nil {
+		return name
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
 	a, err := w.DNS.Lookup(ctx, outside.Question{Name: name, Type: outside.TypeA, Search: true, Qualify: true})
 	if err == nil && strings.Contains(a.Canonical, ".") {
 		return strings.ToLower(a.Canonical)
 	}
 	return name
+}
+
+// fromHosts finds the canonical name of a host in a hosts file: the first name of a line that has the name.
+func fromHosts(path, name string) (string, bool) {
+	if path == "" {
+		path = "/etc/hosts"
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return "", false
+	}
+	for line := range strings.SplitSeq(string(data), "\n") {
+		line, _, _ = strings.Cut(line, "#")
+		fields := strings.Fields(line)
+		if len(fields) > 1 && slices.ContainsFunc(fields[1:], func(f string) bool { return strings.EqualFold(f, name) }) {
+			return strings.ToLower(fields[1]), true
+		}
+	}
+	return "", false
 }
 
 // settleUser finds the user and group that the program gives up root for.
