@@ -17,9 +17,16 @@ import (
 	"exigo/internal/transport"
 )
 
+// Argument is the first argument of a helper process.
+const Argument = "--helper"
+
 // Main is the helper process: it serves jobs on descriptor 3 until the engine closes the connection, and
 // returns the exit status. It was started by the steward under the identity it keeps, with an empty environment.
 func Main(drivers []*transport.Driver, world *outside.World) int {
+	if os.Getuid() == 0 || os.Geteuid() == 0 {
+		fmt.Fprintln(os.Stderr, "exigo: helpers are started by the program itself")
+		return 1
+	}
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return 1
 	}
