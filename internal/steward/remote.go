@@ -19,10 +19,12 @@ import (
 
 // Remote is the engine's end of the root child.
 type Remote struct {
+	// Drivers and World, when set, let this process do deliveries as its own user itself.
+	Drivers []*transport.Driver
+	World   *outside.World
+
 	policy  Policy
 	own     Identity
-	drivers []*transport.Driver
-	world   *outside.World
 	process *exec.Cmd
 
 	mu   sync.Mutex // one request at a time
@@ -32,9 +34,11 @@ type Remote struct {
 }
 
 // Start forks the root child and gives root up in this process, in all its threads, for good: it goes on as the policy's user. It
-// must be called as root, before anything from the network is looked at. Drivers and world are for deliveries
-// as the engine's own user, which need no other process.
-func Start(policy Policy, drivers []*transport.Driver, world *outside.World) (*Remote, error) {
+// must be called as root, before anything from the network is looked at. ctx bounds the start only.
+func Start(ctx context.Context, policy Policy) (*Remote, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	if policy.UID <= 0 {
 		return nil, fmt.Errorf("%w: exim_user must not be root", ErrRefused)
 	}
@@ -50,7 +54,7 @@ func Start(policy Policy, drivers []*transport.Driver, world *outside.World) (*R
 		conn.Close()
 		return nil, fmt.Errorf("unable to start the steward: %w", err)
 	}
-	s := &Remote{policy: policy, own: Identity{UID: policy.UID, GID: policy.GID}, drivers: drivers, world: world, process: cmd, conn: conn}
+	s := &Remote{policy: policy, own: Identity{UID: policy.UID, GID: policy.GID}, process: cmd, conn: conn}
 	s.pool.idle = make(map[string][]*resting)
 	if _, err := s.ask(&request{Policy: &policy}); err != nil {
 		s.Close()
@@ -130,8 +134,8 @@ func (s *Remote) Listen(ctx context.Context, network, address string) (net.Liste
 
 // Helper implements Steward. A delivery as the engine's own user is done by the engine.
 func (s *Remote) Helper(ctx context.Context, id Identity) (*helper.Client, error) {
-	if id.UID == s.own.UID && id.GID == s.own.GID && len(id.Groups) == 0 {
-		return helper.NewLocal(s.drivers, s.world), nil
+	if s.Drivers != nil && id.UID == s.own.UID && id.GID == s.own.GID && len(id.Groups) == 0 {
+		return helper.NewLocal(s.Drivers, s.World), nil
 	}
 	if err := s.policy.check(id); err != nil {
 		return nil, err
