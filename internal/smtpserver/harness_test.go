@@ -6,6 +6,8 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -38,9 +40,16 @@ type fixture struct {
 // newFixture makes a fixture. selectors is log_selector.
 func newFixture(t testing.TB, selectors string) *fixture {
 	f := &fixture{t: t, world: testkit.NewWorld(t), limiter: NewLimiter()}
-	bag := option.Bag{}
-	bag.Add(config.MainOptions())
-	f.main = option.Of[config.Main](bag)
+	path := filepath.Join(t.TempDir(), "config")
+	if err := os.WriteFile(path, []byte("primary_hostname = host.test\nkeep_environment =\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	read, err := config.Read(config.Request{Path: path, SkipChecks: true, World: f.world.World, Users: []string{"root"},
+		Registry: &config.Registry{Sets: []option.Set{config.MainOptions()}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.main = option.Of[config.Main](read.Main)
 	f.main.PrimaryHostname, f.main.QualifyDomain = "host.test", "host.test"
 	f.main.LimitsAdvertiseHosts, f.main.ChunkingAdvertiseHosts, f.main.SMTPUTF8AdvertiseHosts = "", "", ""
 	f.main.TLSAdvertiseHosts = ""
@@ -70,7 +79,7 @@ func newFixture(t testing.TB, selectors string) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.svc = Services{World: f.world.World, Engine: engine, Config: &config.Config{Main: bag}, Log: log, Format: eventlog.Format{Selectors: set},
+	f.svc = Services{World: f.world.World, Engine: engine, Config: read, Log: log, Format: eventlog.Format{Selectors: set},
 		RunACL: f.runACL, MatchHost: matchHost, MatchDomain: func(*expand.Scope, string, string) (bool, error) { return false, nil }, Receive: f.receive}
 	return f
 }

@@ -171,7 +171,7 @@ func (p *Policy) ciphers(s *expand.Scope, c *tls.Config, text string) error {
 	} else {
 		c.CipherSuites = cipherList(text)
 	}
-	if len(c.CipherSuites) == 0 && !isTLS13(text) && c.MaxVersion != tls.VersionTLS13 {
+	if len(c.CipherSuites) == 0 && !isTLS13(text) {
 		return failf("(SSL_CTX_set_cipher_list): error:0A0000B9:SSL routines::no cipher match")
 	}
 	return nil
