@@ -103,6 +103,11 @@ func run(r *route.Run) route.Outcome {
 	}
 	if transport.Name == "" {
 		if r.Mode == mail.ForVerifyRecipient || r.Mode == mail.ForVerifySender {
+			if hosts != "" { // for a callout
+				if outcome := setHosts(r, transport, hosts, randomize, how); outcome != route.Accepted {
+					return outcome
+				}
+			}
 			return deliver(r, transport)
 		}
 		r.Log("Error in %s router: no transport defined", r.Router.Name)
