@@ -35,6 +35,8 @@ type fixture struct {
 	acl      func(s *expand.Scope, phase acl.Phase, text string) acl.Outcome
 	received []string // messages, sender and recipients first
 	limiter  *Limiter
+	// one is the server of all connections; nil: a new one for each.
+	one *Server
 }
 
 // newFixture makes a fixture. selectors is log_selector.
@@ -200,7 +202,10 @@ func (f *fixture) dial(change ...func(*Start)) (net.Conn, func() Ended) {
 		c(&start)
 	}
 	done := make(chan Ended, 1)
-	srv := New(f.svc, f.limiter)
+	srv := f.one
+	if srv == nil {
+		srv = New(f.svc, f.limiter)
+	}
 	go func() { done <- srv.Serve(context.Background(), conn, start) }()
 	return client, func() Ended { return <-done }
 }
