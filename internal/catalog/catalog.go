@@ -10,11 +10,15 @@ import (
 	"exigo/internal/auth/external"
 	"exigo/internal/auth/plaintext"
 	"exigo/internal/feature"
+	"exigo/internal/feature/requiretls"
+	"exigo/internal/feature/spf"
+	"exigo/internal/feature/srs"
 	"exigo/internal/lookup"
 	"exigo/internal/lookup/cdb"
 	"exigo/internal/lookup/dnsdb"
 	"exigo/internal/lookup/dsearch"
 	"exigo/internal/lookup/iplsearch"
+	"exigo/internal/lookup/lmdb"
 	"exigo/internal/lookup/lsearch"
 	"exigo/internal/lookup/passwd"
 	"exigo/internal/route"
@@ -44,12 +48,17 @@ type Catalog struct {
 // Default is everything that exigo has. The order is that of -bV and, for features, of EHLO lines, log tags and hooks.
 func Default() Catalog {
 	return Catalog{
-		Features: []*feature.Feature{},
+		Features: []*feature.Feature{
+			requiretls.Feature(),
+			spf.Feature(),
+			srs.Feature(),
+		},
 		Lookups: append(lsearch.Drivers(),
 			iplsearch.Driver(),
 			cdb.Driver(),
 			dnsdb.Driver(),
 			dsearch.Driver(),
+			lmdb.Driver(),
 			passwd.Driver(),
 		),
 		Routers: []*route.Driver{

@@ -80,7 +80,7 @@ func (c *check) policy(domain string) (text string, v verdict) {
 			continue
 		}
 		if text != "" {
-			return "", problem(PermError, "more than one SPF record")
+			return "", problem(PermError, "Multiple SPF or TXT records for domain.")
 		}
 		text = t
 	}
@@ -115,7 +115,7 @@ func (c *check) evaluate(r record, domain string) verdict {
 	}
 	v := c.host(target, "")
 	if v.result == None {
-		return problem(PermError, "no SPF record at redirect=%s", target)
+		return problem(PermError, "Could not find a valid SPF record")
 	}
 	return v
 }
@@ -192,8 +192,10 @@ func (c *check) include(name string) (bool, *verdict) {
 		return true, nil
 	case TempError:
 		return false, &v
-	case PermError, None:
-		v = problem(PermError, "included %s: %s", name, v.problem)
+	case None:
+		v = problem(PermError, "Could not find a valid SPF record")
+		return false, &v
+	case PermError:
 		return false, &v
 	}
 	return false, nil
