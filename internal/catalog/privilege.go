@@ -18,6 +18,7 @@ func (s *Server) GiveUpRoot(ctx context.Context, ports []int) error {
 	if err != nil {
 		return err
 	}
+	st.Drivers, st.World = s.Catalog.Transports, s.World
 	s.Steward = st
 	s.Deliverer.Steward = st
 	return nil

@@ -8,6 +8,7 @@ import (
 	"exigo/internal/catalog"
 	"exigo/internal/helper"
 	"exigo/internal/outside"
+	"exigo/internal/steward"
 )
 
 // role runs the parts of the program that are not asked for by an option of Exim's: the helper and steward processes that exigo starts
@@ -17,7 +18,9 @@ func role(argv []string, world *outside.World) (status int, done bool) {
 		return 0, false
 	}
 	switch argv[1] {
-	case "--helper":
+	case steward.Argument:
+		return steward.Main(), true
+	case helper.Argument:
 		return helper.Main(catalog.Default().Transports, world), true
 	}
 	if argv[1] != "demo" || filepath.Base(argv[0]) != "exigo" {

@@ -94,7 +94,7 @@ const (
 func (d *Deliverer) Message(ctx context.Context, id, queue string, o Options) (status Status) {
 	defer func() {
 		if p := recover(); p != nil {
-			d.Log.Panicf(id, "delivery abandoned: %v: %s", p, debug.Stack())
+			d.crashed(id, p)
 			status = Waiting
 		}
 	}()
@@ -128,12 +128,18 @@ func (d *Deliverer) Message(ctx context.Context, id, queue string, o Options) (s
 func (d *Deliverer) Fresh(ctx context.Context, locked *spool.Locked, msg *mail.Message, o Options) (status Status) {
 	defer func() {
 		if p := recover(); p != nil {
-			d.Log.Panicf(msg.ID, "delivery abandoned: %v: %s", p, debug.Stack())
+			d.crashed(msg.ID, p)
 			status = Waiting
 		}
 	}()
 	defer locked.Close()
 	return d.attempt(ctx, locked, msg, o).run()
+}
+
+// crashed logs a mistake in the program that ended an attempt: the panic log has the stack.
+func (d *Deliverer) crashed(id string, p any) {
+	d.Log.Panicf(id, "delivery abandoned: %v", p)
+	d.Log.Write(eventlog.Entry{To: eventlog.Panic, ID: id, Text: string(debug.Stack())})
 }
 
 // attempt is one delivery attempt of one message.

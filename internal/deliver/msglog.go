@@ -15,7 +15,7 @@ func (a *attempt) note(text string) {
 	if !a.d.Main.MessageLogs {
 		return
 	}
-	a.notes = append(a.notes, a.d.World.Clock.Now().Format("2006-01-02 15:04:05 ")+eventlog.Printable(text, true)+"\n")
+	a.notes = append(a.notes, a.d.Log.Stamp(a.d.World.Clock.Now())+eventlog.Printable(text, true)+"\n")
 }
 
 // noteSuccess adds the line of a delivered address.
@@ -51,5 +51,5 @@ func (a *attempt) flushLog() {
 // arrival is the line of the message's reception.
 func (a *attempt) arrival() string {
 	line := a.format().Received(eventlog.Reception{Message: a.msg})
-	return a.msg.Received.Local().Format("2006-01-02 15:04:05 ") + "Received from " + strings.TrimPrefix(line, "<= ") + "\n"
+	return a.d.Log.Stamp(a.msg.Received) + "Received from " + strings.TrimPrefix(line, "<= ") + "\n"
 }

@@ -53,7 +53,7 @@ func (r *Runner) Run(ctx context.Context, sel Selection) error {
 		return err
 	}
 	what := fmt.Sprintf("pid=%d", r.World.PID)
-	if sel.Words != "" {
+	if sel.Words != "" && sel.Words != "-q" {
 		what += " " + sel.Words
 	}
 	name := ""
