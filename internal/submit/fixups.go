@@ -290,7 +290,10 @@ func oneField(s string) string {
 	if !strings.ContainsAny(s, "\r\x00") && !strings.Contains(strings.TrimRight(s, "\n"), "\n") {
 		return s
 	}
-	s = strings.NewReplacer("\r", "", "\x00", "").Replace(strings.TrimRight(s, "\n"))
+	s = strings.TrimRight(s, "\n")
+	if strings.ContainsAny(s, "\r\x00") {
+		s = strings.NewReplacer("\r", "", "\x00", "").Replace(s)
+	}
 	lines := strings.Split(s, "\n")
 	for i := 1; i < len(lines); i++ {
 		if lines[i] == "" || lines[i][0] != ' ' && lines[i][0] != '\t' {
