@@ -34,7 +34,6 @@ func (s *Session) hello(verb, argument string, extended bool) {
 	s.noun.HELOVerified, s.noun.HELOTried = false, false
 	s.lookupForHELO()
 	if s.noun.Host.IsValid() && !s.verifyHELO(verb) {
-		s.noun.HELO = ""
 		return
 	}
 	greeting := ""
@@ -154,7 +153,7 @@ func (s *Session) verifyHELO(verb string) bool {
 		return false
 	}
 	s.line("550 " + verb + " argument does not match calling host")
-	s.logReject("rejected \"" + verb + " " + s.printable(s.noun.HELO) + "\" from " + s.who(false) + ": " + verb + " argument does not match calling host")
+	s.logReject("rejected \"" + verb + " " + s.printable(s.noun.HELO) + "\" from " + s.who(false))
 	return false
 }
 

@@ -64,7 +64,6 @@ func (s *Session) admit() (counted netip.Addr, ok bool) {
 		s.refusedConnection("too many connections")
 		return netip.Addr{}, false
 	}
-	s.logConnection(total + 1)
 	if s.main.SMTPAcceptMaxPerHost != "" {
 		if limit, err := s.expandInt(string(s.main.SMTPAcceptMaxPerHost)); err != nil {
 			s.logPanic("expansion of smtp_accept_max_per_host failed for " + s.who(false) + ": " + s.printable(err.Error()))
@@ -74,19 +73,27 @@ func (s *Session) admit() (counted netip.Addr, ok bool) {
 			return host, false
 		}
 	}
-	if s.main.SMTPAcceptMax > 0 && total >= s.main.SMTPAcceptMax-s.main.SMTPAcceptReserve && !s.reserved() {
-		s.line("421 Too many concurrent SMTP connections; please try again later.")
-		s.refusedConnection("not in reserve list: connected=" + strconv.Itoa(total) + " max=" + strconv.Itoa(s.main.SMTPAcceptMax) +
-			" reserve=" + strconv.Itoa(s.main.SMTPAcceptReserve))
+	if !s.loadAllows() {
 		return host, false
 	}
-	if !s.loadAllows() {
+	s.logConnection(total + 1)
+	if s.main.SMTPAcceptMax > 0 && s.main.SMTPAcceptReserve > 0 && total >= s.main.SMTPAcceptMax-s.main.SMTPAcceptReserve && !s.reserved() {
+		s.temporarilyRefused("Too many concurrent SMTP connections", "not in reserve list: connected="+strconv.Itoa(total)+
+			" max="+strconv.Itoa(s.main.SMTPAcceptMax)+" reserve="+strconv.Itoa(s.main.SMTPAcceptReserve))
 		return host, false
 	}
 	if s.main.SMTPAcceptQueue > 0 && total >= s.main.SMTPAcceptQueue {
 		s.start.QueueOnly = true
 	}
 	return host, true
+}
+
+// temporarilyRefused refuses a client for which no connection is reserved.
+func (s *Session) temporarilyRefused(public, private string) {
+	s.line("421 " + s.hostname + ": " + public + "; please try again later")
+	if s.svc.Log.Has(eventlog.ConnectionReject) {
+		s.logReject("temporarily refused connection from " + s.who(false) + ": " + private)
+	}
 }
 
 // logConnection is the line of selector smtp_connection.
@@ -126,8 +133,12 @@ func (s *Session) loadAllows() bool {
 	if !known || load <= int(*s.main.SMTPLoadReserve) || s.reserved() {
 		return true
 	}
-	s.line("421 Too much load; please try again later.")
-	s.refusedConnection("not in reserve list and load average = " + fixedText(load))
+	if s.main.SMTPReserveHosts == "" {
+		s.line("421 Too much load; please try again later.")
+		s.refusedConnection("load average = " + fixedText(load))
+		return false
+	}
+	s.temporarilyRefused("Too much load", "not in reserve list and load average = "+fixedText(load))
 	return false
 }
 

@@ -54,7 +54,6 @@ func (s *Session) mailAllowed(argument string) bool {
 	case s.maxPerConnection > 0 && s.mails > s.maxPerConnection:
 		s.line("421 too many messages in this connection")
 		s.logReject("rejected MAIL command " + s.who(true) + ": too many messages in one connection")
-		s.drop("max-messages")
 		return false
 	case s.msg.SenderSet:
 		s.synprot(false, 503, "sender already given")

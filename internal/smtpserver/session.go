@@ -128,11 +128,12 @@ func (s *Session) loop() {
 // badLine answers a line that cannot be a command.
 func (s *Session) badLine(line string, nul bool) {
 	s.lastCommand = line
-	if nul {
-		s.synprot(true, 501, "NULL characters are not allowed in SMTP commands")
+	if !nul {
+		s.synprot(true, 500, "line too long")
 		return
 	}
-	s.synprot(true, 500, "line too long")
+	s.lastCommand = strings.ReplaceAll(line, "\x00", "?")
+	s.synprotAs(true, 501, "NUL characters are not allowed in SMTP commands", "NUL character(s) present (shown as '?')")
 }
 
 // command obeys one command line.
@@ -221,13 +222,16 @@ func (s *Session) checkedUnknown() {
 }
 
 // synprot answers a syntax or protocol error; too many of them end the session (spec 49.5). code 0: the reply was given before.
-func (s *Session) synprot(syntax bool, code int, text string) {
+func (s *Session) synprot(syntax bool, code int, text string) { s.synprotAs(syntax, code, text, text) }
+
+// synprotAs is synprot with another text for the log.
+func (s *Session) synprotAs(syntax bool, code int, text, private string) {
 	selector, kind := eventlog.SMTPProtocolError, "protocol"
 	if syntax {
 		selector, kind = eventlog.SMTPSyntaxError, "syntax"
 	}
 	if s.svc.Log.Has(selector) {
-		s.logMain("SMTP " + kind + " error in \"" + s.printable(s.lastCommand) + "\" " + s.who(true) + " " + s.printable(text))
+		s.logMain("SMTP " + kind + " error in \"" + s.printable(s.lastCommand) + "\" " + s.who(true) + " " + s.printable(private))
 	}
 	s.event("smtp:fail:"+kind, text)
 	s.synprotErrors++

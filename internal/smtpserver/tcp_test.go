@@ -198,7 +198,7 @@ S: 221 ...
 	{name: "rejected connection", set: func(m *config.Main) { m.HostRejectConnection = "127.0.0.1" }, script: "S: 554 SMTP service not available\n",
 		log: "R:refused connection from [IP] (host_reject_connection)\n"},
 	{name: "load", set: func(m *config.Main) { low := option.Fixed(-1); m.SMTPLoadReserve = &low }, script: "S: 421 Too much load; please try again later.\n",
-		log: "Connection from [IP] refused: not in reserve list and load average = 0.00\n"},
+		log: "Connection from [IP] refused: load average = 0.00\n"},
 	{name: "DSN parameters", set: func(m *config.Main) { accepting(m); m.DSNAdvertiseHosts = "*" }, script: strings.Replace(greeted, "S: 250-PIPE", "S: 250-DSN\nS: 250-PIPE", 1) + `
 C: mail from:<a@test.ex> ret=x
 S: 501 Value for RET is invalid
@@ -320,7 +320,7 @@ func TestLimits(t *testing.T) {
 	second.Close()
 	wait2()
 	f.main.SMTPAcceptReserve, f.main.SMTPReserveHosts = 2, ""
-	f.serve("S: 421 Too many concurrent SMTP connections; please try again later.\n")
+	f.serve("S: 421 host.test: Too many concurrent SMTP connections; please try again later\n")
 	f.main.SMTPReserveHosts = "127.0.0.1"
 	f.serve("S: 220 ...\nC: quit\nS: 221 ...\n")
 	if n := f.limiter.Connections(); n != 0 {
@@ -329,7 +329,7 @@ func TestLimits(t *testing.T) {
 	check(t, "log", portless(f.logged(), f), `
 Connection from [IP] refused: too many connections from that IP address
 Connection from [IP] refused: too many connections
-Connection from [IP] refused: not in reserve list: connected=0 max=2 reserve=2
+R:temporarily refused connection from [IP]: not in reserve list: connected=0 max=2 reserve=2
 `)
 }
 
