@@ -43,11 +43,30 @@ func (r *Receiver) Receive(ctx context.Context, in *Input) Result {
 	if x.m.Received.IsZero() {
 		x.m.Received = r.now()
 	}
+	x.origin()
 	defer x.cleanup()
 	if x.readHeader() && x.complete() && x.readBody() && x.check() {
 		x.keep()
 	}
 	return x.result
+}
+
+// origin settles who the submitter of a local message is. One who is not trusted cannot say who he is, not even in MAIL, unless
+// untrusted_set_sender lets him or it is the null sender.
+func (x *reception) origin() {
+	s := x.m.Session
+	if s.SMTP && len(x.m.Recipients) == 0 && x.in.Discarded == "" {
+		x.in.Discarded = "RCPT ACL" // there were some, but an ACL threw them away
+	}
+	if !x.local() || x.in.Generated {
+		return
+	}
+	if x.in.OwnAddress == "" && s.Login != "" {
+		x.in.OwnAddress = x.r.OwnAddress(Caller{Login: s.Login})
+	}
+	if s.SMTP && !s.Trusted && x.m.Sender != "" && x.in.OwnAddress != "" && !x.r.maySet(x.s, x.m.Sender) {
+		x.m.Sender = x.in.OwnAddress
+	}
 }
 
 // cleanup throws away what is not kept.
