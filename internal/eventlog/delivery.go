@@ -77,9 +77,7 @@ func (f Format) Failed(d Delivery) string {
 		f.host(l, d)
 		f.encryption(l, d)
 	}
-	if d.Address.Transport != "" {
-		l.Raw(" ")
-	}
+	l.Raw(" ")
 	f.reason(l, d, true, true)
 	f.deliverTime(l, d)
 	return l.String()
