@@ -66,6 +66,13 @@ func (s *Session) dataAllowed() bool {
 func (s *Session) receive(data *smtp.DataReader, chunked bool) {
 	r := &Reception{Session: s.noun, Message: s.msg, Scope: s.Scope(), Data: data, Chunked: chunked, SizeLimit: s.sizeLimit}
 	s.setProtocol()
+	switch {
+	case s.pipelined:
+		r.Pipelining = "L"
+	case s.pipelining:
+		r.Pipelining = "L-"
+	}
+	r.Discarded = s.discardedBy
 	r.QueueOnly, r.QueueReason = s.queueOnly()
 	r.Alive = func() bool { return s.alive(chunked) }
 	result := s.svc.Receive(s.ctx, r)

@@ -156,6 +156,7 @@ func (s *Session) takeRecipient(r mail.Recipient, discard bool, outcome acl.Outc
 	if s.discarding {
 		which = "MAIL"
 	}
+	s.discardedBy = which + " ACL"
 	text := s.who(true) + " F=<" + s.printable(s.msg.Sender) + "> RCPT <" + s.printable(r.Address) + ">: discarded by " + which + " ACL"
 	if outcome.LogMessage != "" {
 		text += ": " + s.printable(outcome.LogMessage)

@@ -129,8 +129,10 @@ func (srv *Server) newSession(ctx context.Context, stream io.ReadWriter, start S
 		s.noun.ConnectionID = start.ID
 	}
 	s.hostname = srv.main.PrimaryHostname
-	s.enforceSync = srv.main.SMTPEnforceSync
+	mail.State[live](&s.noun.Bag).session = s
 	s.newMessage()
+	s.msg.Controls.NoEnforceSync = !srv.main.SMTPEnforceSync
+	s.applyControls()
 	return s
 }
 

@@ -93,6 +93,10 @@ type Reception struct {
 	QueueReason string
 	// SizeLimit is message_size_limit, 0 for none.
 	SizeLimit int64
+	// Pipelining is the log field of selector pipelining: "" when PIPELINING was not offered, "L" when it was used, "L-" when not.
+	Pipelining string
+	// Discarded names the ACL that threw recipients away ("MAIL ACL", "RCPT ACL"), "" for none.
+	Discarded string
 	// Alive tells whether the client is still there and has not sent before its time: the last question before the
 	// message is kept. When it says false the message must be thrown away (spec: "SMTP connection lost after final dot").
 	Alive func() bool

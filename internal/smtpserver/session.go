@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 
+	"exigo/internal/acl"
 	"exigo/internal/auth"
 	"exigo/internal/config"
 	"exigo/internal/eventlog"
@@ -38,6 +39,7 @@ type Session struct {
 	limitsOffered bool
 
 	enforceSync, noMultiline, noPipelining bool
+	pipelined                              bool // the client has made use of PIPELINING
 	// earlyPipelining: the client may send before the banner and the reply to EHLO (PIPECONNECT).
 	earlyPipelining bool
 
@@ -49,6 +51,7 @@ type Session struct {
 	nonmailLimited                                 int8 // does smtp_accept_max_nonmail apply: 0 not yet known, 1 yes, -1 no
 
 	// the transaction
+	discardedBy              string
 	discarded                int   // recipients that ACLs discarded
 	declaredSize             int64 // SIZE of MAIL
 	mailNote                 string
@@ -91,12 +94,8 @@ type Session struct {
 // newMessage begins a transaction: nothing of an earlier message stays.
 func (s *Session) newMessage() {
 	controls := mail.Controls{}
-	if s.msg != nil { // these controls are the connection's
-		controls.NoEnforceSync = s.msg.Controls.NoEnforceSync
-		controls.NoMultilineReply = s.msg.Controls.NoMultilineReply
-		controls.NoPipelining = s.msg.Controls.NoPipelining
-		controls.AllowAuthUnadvertised = s.msg.Controls.AllowAuthUnadvertised
-		controls.DSCP = s.msg.Controls.DSCP
+	if s.msg != nil {
+		acl.KeepForSession(&controls, s.msg.Controls)
 	}
 	s.msg = &mail.Message{Session: s.noun, Controls: controls}
 	s.scope = nil
@@ -104,7 +103,7 @@ func (s *Session) newMessage() {
 	s.wasRejectedMail, s.wasRcpt = false, false
 	s.rcptReply, s.rcptReplySame = "", false
 	s.recipientsOver, s.discarding = false, false
-	s.declaredSize, s.mailNote, s.discarded = 0, "", 0
+	s.declaredSize, s.mailNote, s.discarded, s.discardedBy = 0, "", 0, ""
 	s.chunks = nil
 }
 
@@ -171,6 +170,9 @@ func (s *Session) command(line string) {
 	if !verb.Mail && s.tooManyNonmail(verb.Name) {
 		return
 	}
+	if s.pipelining && len(s.io.pending()) > 0 {
+		s.pipelined = true
+	}
 	mark := len(s.io.out)
 	verb.Run(s, argument)
 	s.applyControls()
@@ -195,15 +197,7 @@ func (s *Session) remember(name string) {
 // applyControls takes over what ACLs decided about the connection.
 func (s *Session) applyControls() {
 	c := &s.msg.Controls
-	if c.NoMultilineReply {
-		s.noMultiline = true
-	}
-	if c.NoPipelining {
-		s.noPipelining = true
-	}
-	if c.NoEnforceSync {
-		s.enforceSync = false
-	}
+	s.noMultiline, s.noPipelining, s.enforceSync = c.NoMultilineReply, c.NoPipelining, !c.NoEnforceSync
 }
 
 // checkedUnknown answers a command that is not known; too many of them end the session (spec 49.4).
