@@ -6,8 +6,6 @@ import (
 
 // MainTLS holds main options (spec 14). TLS for clients.
 type MainTLS struct {
-	GnuTLSAllowAutoPKCS11 bool
-	GnuTLSCompatMode      bool
 	HostsRequireALPN      option.HostList
 	OpenSSLOptions        string
 	TLSAdvertiseHosts     option.HostList
@@ -28,8 +26,6 @@ type MainTLS struct {
 
 func mainTLSRows() []option.Row[Main] {
 	return []option.Row[Main]{
-		{Name: "gnutls_allow_auto_pkcs11", Field: func(m *Main) any { return &m.GnuTLSAllowAutoPKCS11 }, Doc: "Lets GnuTLS load PKCS11 modules."},
-		{Name: "gnutls_compat_mode", Field: func(m *Main) any { return &m.GnuTLSCompatMode }, Doc: "GnuTLS's compatibility mode."},
 		{Name: "hosts_require_alpn", Field: func(m *Main) any { return &m.HostsRequireALPN }, Doc: "Hosts that must name a protocol of tls_alpn."},
 		{Name: "openssl_options", Field: func(m *Main) any { return &m.OpenSSLOptions }, Doc: "OpenSSL's option names, each with + or -."},
 		{Name: "tls_advertise_hosts", Default: "*", Field: func(m *Main) any { return &m.TLSAdvertiseHosts }, Doc: "Hosts that are offered STARTTLS."},

@@ -216,8 +216,8 @@ func (p *printer) instance(i *Instance) {
 	p.scope(i.Kind.PrivateScope(i.Driver), i.Options, i.raw)
 }
 
-// unlisted are options that only set others: Exim does not list them.
-var unlisted = []string{"verify", "fail_verify"}
+// unlisted are options of drivers that Exim does not list: some only set others, some belong to what its packages leave out.
+var unlisted = []string{"verify", "fail_verify", "translate_ip_address", "gnutls_compat_mode"}
 
 // scope prints all options of a scope in alphabetical order, without older names.
 func (p *printer) scope(scope option.Scope, bag option.Bag, set map[string]setting) {
