@@ -74,7 +74,13 @@ func (s *Session) receive(data *smtp.DataReader, chunked bool) {
 	}
 	r.Discarded = s.discardedBy
 	r.QueueOnly, r.QueueReason = s.queueOnly()
-	r.Alive = func() bool { return s.alive(chunked) }
+	r.Alive = func() bool {
+		if !s.alive(chunked) {
+			return false
+		}
+		s.leaveNoun()
+		return true
+	}
 	result := s.svc.Receive(s.ctx, r)
 	if result.ReadError != nil {
 		s.dataSeen = data.Octets
@@ -194,6 +200,7 @@ func (s *Session) alive(chunked bool) bool {
 	}
 	input, gone := s.io.ahead()
 	if gone {
+		s.clientGone = true
 		return false
 	}
 	if len(input) > 0 && s.syncDue(SyncAlways) && !s.pipelining {
@@ -223,6 +230,12 @@ func (s *Session) receptionEnded(r Received) {
 		s.line("421 " + s.hostname + " Service not available - closing connection")
 		s.svc.Log.Write(eventlog.Entry{To: eventlog.Main, ID: r.ID, Text: "SMTP connection from " + s.who(false) + " closed after SIGTERM"})
 		s.notQuit("signal-exit")
+	case s.clientGone:
+		if s.svc.Log.Has(eventlog.LostIncomingConnection) {
+			s.svc.Log.Write(eventlog.Entry{To: eventlog.Main, ID: r.ID, Text: "SMTP connection lost after final dot " + s.who(true) + " P=" + s.msg.Protocol})
+		}
+		s.notQuit("connection-lost")
+	case s.failed && s.noun.NotQuitReason != "": // the synchronisation error is answered and logged
 	default:
 		s.logLost(r)
 		if s.start.Batch {

@@ -72,9 +72,21 @@ func SetDSCP(s *expand.Scope, value int) error {
 	return failed
 }
 
+// attach lets functions that get only a scope find the session.
+func (s *Session) attach() { mail.State[live](&s.noun.Bag).session = s }
+
 // detach makes the noun forget its session: the noun lives on with messages that were received.
 func (s *Session) detach() {
 	if l := mail.Peek[live](&s.noun.Bag); l != nil {
 		l.session = nil
 	}
+}
+
+// leaveNoun leaves the noun to the message that is about to be taken in and delivered; the session goes on with a copy.
+func (s *Session) leaveNoun() {
+	s.detach()
+	s.noun = s.noun.Fork()
+	mail.Drop[live](&s.noun.Bag)
+	s.attach()
+	s.scope = nil
 }

@@ -129,7 +129,7 @@ func (srv *Server) newSession(ctx context.Context, stream io.ReadWriter, start S
 		s.noun.ConnectionID = start.ID
 	}
 	s.hostname = srv.main.PrimaryHostname
-	mail.State[live](&s.noun.Bag).session = s
+	s.attach()
 	s.newMessage()
 	s.msg.Controls.NoEnforceSync = !srv.main.SMTPEnforceSync
 	s.applyControls()

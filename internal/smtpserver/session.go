@@ -83,6 +83,7 @@ type Session struct {
 	lastReply  string
 	batchStart int   // line of batch input after which the transaction began
 	dataSeen   int64 // bytes of the message at which input ended
+	clientGone bool  // the client went away after the final dot
 	bodyLost   bool  // input ended within the body
 	// addressProblem is what was wrong with an address, without the address, for batch input.
 	addressProblem string

@@ -14,6 +14,7 @@ import (
 	"exigo/internal/expand"
 	"exigo/internal/mail"
 	"exigo/internal/option"
+	"exigo/internal/testkit"
 )
 
 const greeted = "S: 220 ...\nC: ehlo rhu.barb\nS: 250-host.test Hello rhu.barb [127.0.0.1]\nS: 250-SIZE 52428800\nS: 250-8BITMIME\nS: 250-PIPELINING\nS: 250 HELP\n"
@@ -401,5 +402,29 @@ func TestVerifyHELO(t *testing.T) {
 		if got, err := VerifyHELO(context.Background(), s, nil); got != want || err != nil {
 			t.Errorf("%s: %v %v", helo, got, err)
 		}
+	}
+}
+
+// TestGoneAfterDot closes the connection while the message is being looked at: it must not be kept.
+func TestGoneAfterDot(t *testing.T) {
+	f := newFixture(t, "")
+	accepting(f.main)
+	gate := make(chan struct{})
+	receive := f.svc.Receive
+	f.svc.Receive = func(ctx context.Context, r *Reception) Received {
+		alive := r.Alive
+		r.Alive = func() bool { <-gate; return alive() }
+		return receive(ctx, r)
+	}
+	client, wait := f.dial()
+	if err := testkit.Converse(client, testkit.Client, greeted+"C: mail from:<a@b>\nC: rcpt to:<x@y>\nC: data\nS: 250 OK\nS: 250 Accepted\nS: 354 ...\nC: a: b\nC: .\n"); err != nil {
+		t.Fatal(err)
+	}
+	client.Close() // on loopback the other end knows when Close returns
+	close(gate)
+	wait()
+	check(t, "log", portless(f.logged(), f), "ID1 SMTP connection lost after final dot H=(rhu.barb) [IP] P=esmtp\n")
+	if len(f.received) != 0 {
+		t.Errorf("received %q", f.received)
 	}
 }
