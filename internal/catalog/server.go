@@ -84,6 +84,8 @@ type Server struct {
 	// Callouts says that -bhc makes real callouts.
 	Callouts bool
 
+	// system says that this is the system's daemon.
+	system      bool
 	request     Request
 	logSettings eventlog.Settings
 }
@@ -113,7 +115,7 @@ func Load(ctx context.Context, r Request) (*Server, error) {
 // Reload reads the configuration again, as Load did, and makes a server that shares what must outlive a configuration: connections
 // under way, the index of deliveries, the steward.
 func (s *Server) Reload(ctx context.Context) (*Server, error) {
-	fresh := &Server{World: s.World, request: s.request, Index: s.Index, Pool: s.Pool, Catalog: s.Catalog, Steward: s.Steward}
+	fresh := &Server{World: s.World, request: s.request, system: s.system, Index: s.Index, Pool: s.Pool, Catalog: s.Catalog, Steward: s.Steward}
 	if err := fresh.compile(ctx); err != nil {
 		return nil, err
 	}

@@ -62,6 +62,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 	for _, e := range places {
 		ports = append(ports, e.port)
 	}
+	if err := d.Server.PrepareSocket(); err != nil {
+		return d.fatal("%v", err)
+	}
 	if err := d.Server.GiveUpRoot(ctx, ports); err != nil {
 		return d.fatal("%v", err)
 	}
@@ -75,7 +78,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 		d.sessions.Add(1)
 		go d.accept(ctx, l, e.tls)
 	}
-	// d.openLocalSocket(ctx)
+	d.openLocalSocket(ctx)
 	d.announce(places)
 	if d.Ready != nil {
 		d.Ready()
@@ -298,9 +301,9 @@ func (d *Daemon) writePIDFile() error {
 	return nil
 }
 
-// openLocalSocket accepts submissions and commands of local users.
+// openLocalSocket takes calls of local users.
 func (d *Daemon) openLocalSocket(ctx context.Context) {
-	l, err := d.Server.ListenLocal(ctx)
+	l, err := d.Server.ListenLocal()
 	if err != nil {
 		d.Server.Log.Panicf("", "failed to listen for local submissions: %v", err)
 		return

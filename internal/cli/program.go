@@ -59,7 +59,7 @@ func (p *Program) Run(ctx context.Context, argv []string) int {
 	a, err := ParseArguments(argv[0], argv[1:])
 	p.Arguments = a
 	if err == nil {
-		err = p.dispatch(ctx)
+		err = p.obey(ctx, argv)
 	}
 	var exit *exitError
 	var usage *UsageError
@@ -96,6 +96,42 @@ var modes = map[Mode]func(p *Program, ctx context.Context) error{
 	ModeExpand: (*Program).expand, ModeRetry: (*Program).retryTest, ModeRewrite: (*Program).rewriteTest,
 	ModeRebuild: (*Program).rebuild, ModeMessage: (*Program).messageCommand, ModeQueueRun: (*Program).queueRun,
 	ModeLogLine: (*Program).logLine,
+}
+
+// obey runs the mode here or, for an ordinary user, in the daemon.
+func (p *Program) obey(ctx context.Context, argv []string) error {
+	if p.Remote {
+		if err := p.allowedRemotely(); err != nil {
+			return err
+		}
+		return p.dispatch(ctx)
+	}
+	if remoteModes[p.Arguments.Mode] {
+		if status, done := p.passOn(argv, p.load(ctx)); done {
+			if status == 0 {
+				return nil
+			}
+			return &exitError{status: status}
+		}
+	}
+	return p.dispatch(ctx)
+}
+
+// prepare gives root up before anything of outsiders is looked at; finish ends what was started. Calls that the daemon obeys need neither.
+func (p *Program) prepare(ctx context.Context) error {
+	if p.Remote {
+		return nil
+	}
+	p.Server.Delivery, p.Server.DontDeliver = p.delivery(), p.Arguments.NoDelivery
+	return p.Server.GiveUpRoot(ctx, nil)
+}
+
+func (p *Program) finish(ctx context.Context) {
+	if p.Remote {
+		return
+	}
+	p.Server.Index.Close(ctx)
+	p.Server.Close()
 }
 
 func (p *Program) dispatch(ctx context.Context) error {

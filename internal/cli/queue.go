@@ -41,10 +41,10 @@ func (p *Program) queueRun(ctx context.Context) error {
 		d := &Daemon{Program: p, Server: p.Server, Arguments: p.Arguments}
 		return d.Run(ctx)
 	}
-	if err := p.Server.GiveUpRoot(ctx, nil); err != nil {
+	if err := p.prepare(ctx); err != nil {
 		return err
 	}
-	defer p.Server.Close()
+	defer p.finish(ctx)
 	sel := queueSelection(q)
 	sel.Force, sel.ForceFrozen = q.Force || q.SelectForce, q.ForceFrozen || q.SelectFrozen
 	sel.DontDeliver, sel.Pretend = p.Arguments.NoDelivery, p.Arguments.QueueTimes
@@ -121,10 +121,10 @@ func (p *Program) messageAllowed() error {
 
 // deliverMessages is -M, -Mc and -Mg.
 func (p *Program) deliverMessages(ctx context.Context, ids []string) error {
-	if err := p.Server.GiveUpRoot(ctx, nil); err != nil {
+	if err := p.prepare(ctx); err != nil {
 		return err
 	}
-	defer p.Server.Close()
+	defer p.finish(ctx)
 	o := deliver.Options{Force: true, Thaw: true, DontDeliver: p.Arguments.NoDelivery}
 	switch p.Arguments.Sub {
 	case "c":

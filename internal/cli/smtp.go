@@ -55,13 +55,11 @@ func (p *Program) submit(ctx context.Context) error {
 	if len(call.Recipients) == 0 && !call.Extract {
 		return exitf(1, "exim: no recipients were given")
 	}
-	if err := p.Server.GiveUpRoot(ctx, nil); err != nil {
+	if err := p.prepare(ctx); err != nil {
 		return err
 	}
-	defer p.Server.Close()
-	p.Server.Delivery, p.Server.DontDeliver = call.Delivery, p.Arguments.NoDelivery
+	defer p.finish(ctx)
 	status := p.Server.Receiver.Submit(ctx, call)
-	p.Server.Index.Close(ctx)
 	if status != 0 {
 		return &exitError{status: status}
 	}
@@ -121,18 +119,16 @@ func (p *Program) streamSession(ctx context.Context, start smtpserver.Start) err
 		return err
 	}
 	start.Noun = p.Server.Receiver.LocalSession(call)
-	if err := p.Server.GiveUpRoot(ctx, nil); err != nil {
+	if err := p.prepare(ctx); err != nil {
 		return err
 	}
-	defer p.Server.Close()
+	defer p.finish(ctx)
 	a := &p.Arguments.Submission
 	start.Local, start.TLSOnConnect, start.Timeout = true, p.Arguments.TLSOnConnect, a.SMTPTimeout
 	start.NotSocket = !isSocket(p.Stdin)
 	start.Untrusted, start.Unqualified = !start.Noun.Trusted, !a.NoQualify
 	start.Sender = p.Server.Receiver.OwnAddress(call.Caller)
-	p.Server.Delivery, p.Server.DontDeliver = p.delivery(), p.Arguments.NoDelivery
 	ended := p.Server.SMTP.ServeStream(ctx, stream{p.Stdin, p.Stdout}, start)
-	p.Server.Index.Close(ctx)
 	if start.Batch && ended.Failed {
 		if ended.Messages > 0 {
 			return &exitError{status: 1}

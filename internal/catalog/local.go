@@ -1,0 +1,43 @@
+package catalog
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+
+	"exigo/internal/submit"
+)
+
+// SystemSocket is where the system's daemon (started by root with the default configuration) takes calls of local users. It is
+// not in the spool, which ordinary users cannot enter, and needs no configuration to be found.
+const SystemSocket = "/run/exigo/exigo.sock"
+
+// DropDirectory is where submissions wait for a daemon, below the spool directory.
+const DropDirectory = "drop"
+
+// SocketPath is where this configuration's daemon takes calls of local users.
+func (s *Server) SocketPath() string {
+	if s.system {
+		return SystemSocket
+	}
+	return filepath.Join(string(s.Main.SpoolDirectory), "exigo.sock")
+}
+
+// PrepareSocket makes the directory of the system's socket while the process still is root.
+func (s *Server) PrepareSocket() error {
+	if os.Geteuid() != 0 || s.request.Alternate || s.request.Unprivileged || s.World.Quirks.On {
+		return nil
+	}
+	s.system = true
+	dir := filepath.Dir(SystemSocket)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	return os.Chown(dir, s.Identity.UID, s.Identity.GID)
+}
+
+// ListenLocal opens the socket for local users.
+func (s *Server) ListenLocal() (net.Listener, error) {
+	uid, gid := s.owner()
+	return submit.ListenSocket(s.SocketPath(), uid, gid)
+}
