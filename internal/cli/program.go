@@ -87,15 +87,17 @@ func (p *Program) configurationError(e *config.Error) {
 	fmt.Fprintf(p.Stderr, "%s %s\n", p.World.Clock.Now().Format("2006-01-02 15:04:05"), e.Error())
 }
 
-// modes say what obeys a mode, and what it needs of the configuration.
-var modes = map[Mode]func(p *Program, ctx context.Context) error{
-	ModeSubmit: (*Program).submit, ModeSMTP: (*Program).localSMTP, ModeBatch: (*Program).batchSMTP,
-	ModeDaemon: (*Program).daemon, ModeHost: (*Program).hostTest,
-	ModeTest: (*Program).addressTest, ModeVerify: (*Program).verify,
-	ModePrint: (*Program).printConfiguration, ModeList: (*Program).listQueue, ModeVersion: (*Program).version,
-	ModeExpand: (*Program).expand, ModeRetry: (*Program).retryTest, ModeRewrite: (*Program).rewriteTest,
-	ModeRebuild: (*Program).rebuild, ModeMessage: (*Program).messageCommand, ModeQueueRun: (*Program).queueRun,
-	ModeLogLine: (*Program).logLine,
+// modes says what obeys a mode, and what it needs of the configuration.
+func modes() map[Mode]func(p *Program, ctx context.Context) error {
+	return map[Mode]func(p *Program, ctx context.Context) error{
+		ModeSubmit: (*Program).submit, ModeSMTP: (*Program).localSMTP, ModeBatch: (*Program).batchSMTP,
+		ModeDaemon: (*Program).daemon, ModeHost: (*Program).hostTest,
+		ModeTest: (*Program).addressTest, ModeVerify: (*Program).verify,
+		ModePrint: (*Program).printConfiguration, ModeList: (*Program).listQueue, ModeVersion: (*Program).version,
+		ModeExpand: (*Program).expand, ModeRetry: (*Program).retryTest, ModeRewrite: (*Program).rewriteTest,
+		ModeRebuild: (*Program).rebuild, ModeMessage: (*Program).messageCommand, ModeQueueRun: (*Program).queueRun,
+		ModeLogLine: (*Program).logLine,
+	}
 }
 
 // obey runs the mode here or, for an ordinary user, in the daemon.
@@ -143,7 +145,7 @@ func (p *Program) dispatch(ctx context.Context) error {
 	case ModeWait:
 		return exitf(1, "exim: option -bw is not supported yet")
 	}
-	run := modes[p.Arguments.Mode]
+	run := modes()[p.Arguments.Mode]
 	if run == nil {
 		return exitf(1, "exim: option %s is not supported yet", p.Arguments.Mode)
 	}
