@@ -18,12 +18,18 @@ type ClientOptions struct {
 	OpenSSLOptions, ECCurve string
 	// HostName is the name whose certificate is wanted: the head of the CNAME chain to the host's address.
 	HostName string
+	// Log replaces the policy's: lines about a delivery carry the message's id. Event raises the transport's events. Both may be nil.
+	Log   func(line string)
+	Event func(s *expand.Scope, name, data string) string
 }
 
 // Client makes the TLS configuration for an outgoing connection to the scope's host. An error is an *Error.
 func (p *Policy) Client(s *expand.Scope, o ClientOptions) (*Handshake, error) {
 	c := &tls.Config{SessionTicketsDisabled: true, Time: p.World.Clock.Now, InsecureSkipVerify: true}
-	h := &Handshake{Config: c, policy: p, scope: s}
+	h := &Handshake{Config: c, policy: p, scope: s, log: o.Log, event: o.Event}
+	if h.log == nil {
+		h.log = p.Log
+	}
 	if err := versions(c, o.OpenSSLOptions); err != nil {
 		return nil, err
 	}

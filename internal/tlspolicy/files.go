@@ -250,8 +250,8 @@ func parseKey(data []byte) (crypto.Signer, error) {
 	}
 }
 
-// selfSigned is the certificate for servers without tls_certificate.
-type selfSigned struct {
+// ownCertificate is the certificate for servers without tls_certificate.
+type ownCertificate struct {
 	mu   sync.Mutex
 	pair *tls.Certificate
 	ends time.Time
@@ -261,7 +261,7 @@ type selfSigned struct {
 const selfSignedLife = 2 * time.Hour
 
 // get returns a certificate that is good for some time yet.
-func (s *selfSigned) get(world *outside.World, host string) (*tls.Certificate, error) {
+func (s *ownCertificate) get(world *outside.World, host string) (*tls.Certificate, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := world.Clock.Now()

@@ -9,6 +9,7 @@ package tlspolicy
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"strings"
@@ -29,13 +30,16 @@ type Policy struct {
 	MatchHost func(s *expand.Scope, list string) (bool, error)
 	// Log writes a line to the main log; nil: nothing is logged.
 	Log func(line string)
+	// Event raises the event tls:cert of the main configuration for a certificate of a client: data is its depth in the chain. A result
+	// that is not empty refuses the certificate. May be nil.
+	Event func(s *expand.Scope, name, data string) string
 	// Adjust are the rooms' hooks.
 	Adjust []Adjust
 	// SystemRoots is the file or directory of the system's certificate authorities; "" for what crypto/x509 finds.
 	SystemRoots string
 
 	files fileCache
-	self  selfSigned
+	self  ownCertificate
 }
 
 // Adjust lets a room change TLS configurations (OCSP stapling, resumption, DANE). Nil functions are skipped.
@@ -66,8 +70,10 @@ type Handshake struct {
 
 	policy   *Policy
 	scope    *expand.Scope
+	log      func(line string)
+	event    func(s *expand.Scope, name, data string) string
 	verified bool
-	reason   error
+	anchor   *x509.Certificate // the trusted one above the chain that the peer sent
 	ours     *tls.Certificate
 	sni      string
 }

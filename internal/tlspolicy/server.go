@@ -15,7 +15,7 @@ import (
 // is an *Error.
 func (p *Policy) Server(s *expand.Scope) (*Handshake, error) {
 	main := option.Of[config.Main](s.Config.MainOptions())
-	h := &Handshake{Server: true, policy: p, scope: s}
+	h := &Handshake{Server: true, policy: p, scope: s, log: p.Log, event: p.Event}
 	if err := p.serverConfig(h, main); err != nil {
 		return nil, err
 	}
@@ -133,7 +133,7 @@ func (p *Policy) hello(h *Handshake, main *config.Main, hello *tls.ClientHelloIn
 		session.TLS = &mail.TLS{}
 	}
 	session.TLS.SNI = hello.ServerName
-	again := &Handshake{Server: true, policy: p, scope: h.scope}
+	again := &Handshake{Server: true, policy: p, scope: h.scope, log: h.log, event: h.event}
 	if err := p.serverConfig(again, main); err != nil {
 		if p.Log != nil {
 			p.Log(err.Error())

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"exigo/internal/eventlog"
+	"exigo/internal/mail"
 )
 
 // Roots are the authorities that a peer's certificate may come from, and what they have revoked.
@@ -144,16 +145,19 @@ func (h *Handshake) verifyConnection(state tls.ConnectionState) error {
 	if h.Verify != nil {
 		return h.Verify(h, state)
 	}
-	h.verified, h.reason = false, nil
+	h.verified = false
 	if len(state.PeerCertificates) == 0 {
 		if h.Required && h.Server {
 			return errors.New("peer did not return a certificate")
 		}
 		return nil
 	}
-	if err := h.check(state.PeerCertificates); err != nil {
-		h.reason = err
-		h.logFailure(err, state.PeerCertificates[0])
+	err := h.check(state.PeerCertificates)
+	if err == nil {
+		err = h.raiseEvents(state.PeerCertificates)
+	}
+	if err != nil {
+		h.logFailure(err, state.PeerCertificates)
 		if h.Required {
 			return err
 		}
@@ -163,13 +167,57 @@ func (h *Handshake) verifyConnection(state tls.ConnectionState) error {
 	return nil
 }
 
+// raiseEvents raises tls:cert for each certificate, the topmost first; the certificate is the peer's meanwhile.
+func (h *Handshake) raiseEvents(chain []*x509.Certificate) error {
+	if h.event == nil {
+		return nil
+	}
+	if h.anchor != nil {
+		chain = append(append([]*x509.Certificate(nil), chain...), h.anchor)
+	}
+	peer := &mail.TLS{}
+	slot := &h.scope.Outgoing
+	if h.Server && h.scope.Session != nil {
+		slot = &h.scope.Session.TLS
+	}
+	if *slot != nil {
+		*peer = **slot
+	}
+	old := *slot
+	*slot = peer
+	defer func() { *slot = old }()
+	for depth := len(chain) - 1; depth >= 0; depth-- {
+		peer.Peer = chain[depth]
+		if reason := h.event(h.scope, "tls:cert", itoa(depth)); reason != "" {
+			return &deniedError{depth, reason}
+		}
+	}
+	return nil
+}
+
+// deniedError is the refusal of a certificate by event_action.
+type deniedError struct {
+	depth  int
+	reason string
+}
+
+func (e *deniedError) Error() string { return e.reason }
+
+// chainError is a failure of verification: at which certificate, and why, in OpenSSL's words.
+type chainError struct {
+	depth  int
+	reason string
+}
+
+func (e *chainError) Error() string { return e.reason }
+
 // VerifyChain verifies certificates of the peer against the roots and names of the handshake.
 func (h *Handshake) VerifyChain(chain []*x509.Certificate) error { return h.check(chain) }
 
 // check verifies a chain.
 func (h *Handshake) check(chain []*x509.Certificate) error {
 	if h.Roots == nil {
-		return errors.New("unable to get local issuer certificate")
+		return &chainError{len(chain) - 1, "unable to get local issuer certificate"}
 	}
 	leaf := chain[0]
 	now := h.policy.World.Clock.Now()
@@ -204,14 +252,18 @@ func (h *Handshake) checkIssuers(chain []*x509.Certificate, now time.Time) error
 	}
 	if trusted {
 		if now.Before(leaf.NotBefore) || now.After(leaf.NotAfter) {
-			return errors.New("certificate has expired")
+			return &chainError{0, "certificate has expired"}
 		}
 		return h.revoked([]*x509.Certificate{leaf})
 	}
 	chains, err := leaf.Verify(x509.VerifyOptions{Roots: h.Roots.Pool, Intermediates: intermediates, CurrentTime: now,
 		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
 	if err != nil {
-		return verifyText(err, leaf)
+		return verifyText(err, chain)
+	}
+	h.anchor = nil
+	if best := chains[0]; len(best) == len(chain)+1 {
+		h.anchor = best[len(best)-1]
 	}
 	return h.revoked(chains[0])
 }
@@ -234,31 +286,43 @@ func (h *Handshake) revoked(chain []*x509.Certificate) error {
 			found = true
 			for _, entry := range list.RevokedCertificateEntries {
 				if entry.SerialNumber.Cmp(cert.SerialNumber) == 0 {
-					return errors.New("certificate revoked")
+					return &chainError{i, "certificate revoked"}
 				}
 			}
 		}
 		if !found {
-			return errors.New("unable to get certificate CRL")
+			return &chainError{i, "unable to get certificate CRL"}
 		}
 	}
 	return nil
 }
 
 // verifyText words failures of verification as OpenSSL does.
-func verifyText(err error, leaf *x509.Certificate) error {
+func verifyText(err error, chain []*x509.Certificate) error {
 	var unknown x509.UnknownAuthorityError
 	var invalid x509.CertificateInvalidError
+	top := len(chain) - 1
 	switch {
+	case errors.As(err, &unknown) && selfSigned(chain[0]):
+		return &chainError{0, "self-signed certificate"}
+	case errors.As(err, &unknown) && selfSigned(chain[top]):
+		return &chainError{top, "self-signed certificate in certificate chain"}
 	case errors.As(err, &unknown):
-		if string(leaf.RawSubject) == string(leaf.RawIssuer) {
-			return errors.New("self-signed certificate")
-		}
-		return errors.New("unable to get local issuer certificate")
+		return &chainError{top, "unable to get local issuer certificate"}
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return errors.New("certificate has expired")
+		for i, cert := range chain {
+			if cert.Equal(invalid.Cert) {
+				return &chainError{i, "certificate has expired"}
+			}
+		}
+		return &chainError{top, "certificate has expired"}
 	}
-	return err
+	return &chainError{0, err.Error()}
+}
+
+// selfSigned tells whether a certificate names itself as issuer.
+func selfSigned(cert *x509.Certificate) bool {
+	return string(cert.RawSubject) == string(cert.RawIssuer)
 }
 
 // commonNameMatches looks at the common name of certificates without alternative names, as Exim does.
@@ -266,14 +330,14 @@ func commonNameMatches(leaf *x509.Certificate, name string) bool {
 	if len(leaf.DNSNames) > 0 || leaf.Subject.CommonName == "" {
 		return false
 	}
-	copyOf := *leaf
-	copyOf.DNSNames = []string{leaf.Subject.CommonName}
+	return (&x509.Certificate{DNSNames: []string{leaf.Subject.CommonName}}).VerifyHostname(name) == nil
+}
 	return (&x509.Certificate{DNSNames: copyOf.DNSNames, Extensions: leaf.Extensions, Subject: leaf.Subject}).VerifyHostname(name) == nil
 }
 
-// logFailure writes a line about a certificate that does not verify.
-func (h *Handshake) logFailure(err error, leaf *x509.Certificate) {
-	if h.policy.Log == nil {
+// logFailure writes lines about a certificate that does not verify.
+func (h *Handshake) logFailure(err error, chain []*x509.Certificate) {
+	if h.log == nil {
 		return
 	}
 	who := ""
@@ -282,9 +346,24 @@ func (h *Handshake) logFailure(err error, leaf *x509.Certificate) {
 	} else if h.scope.Host != nil && h.scope.Host.Address.IsValid() {
 		who = "[" + eventlog.Address(h.scope.Host.Address) + "] "
 	}
-	if errors.Is(err, errNames) {
-		h.policy.Log(who + "SSL verify error: certificate name mismatch: DN=\"" + SlashName(leaf.RawSubject) + "\" H=\"" + h.Names[0] + "\"")
-		return
+	var denied *deniedError
+	var failed *chainError
+	switch {
+	case errors.Is(err, errNames):
+		h.log(who + "SSL verify error: certificate name mismatch: DN=\"" + SlashName(chain[0].RawSubject) + "\" H=\"" + h.Names[0] + "\"")
+	case errors.As(err, &denied):
+		h.log(who + "SSL verify denied by event-action: depth=" + itoa(denied.depth) + ": " + denied.reason)
+	case errors.As(err, &failed):
+		h.log(who + verifyLine(failed.depth, failed.reason, chain))
+		if !h.Required && len(chain) == 1 && failed.reason == "unable to get local issuer certificate" {
+			h.log(who + verifyLine(0, "unable to verify the first certificate", chain))
+		}
+	default:
+		h.log(who + verifyLine(0, err.Error(), chain))
 	}
-	h.policy.Log(who + "SSL verify error: depth=0 error=" + err.Error() + " cert=" + SlashName(leaf.RawSubject))
+}
+
+func verifyLine(depth int, reason string, chain []*x509.Certificate) string {
+	cert := chain[min(depth, len(chain)-1)]
+	return "SSL verify error: depth=" + itoa(depth) + " error=" + reason + " cert=" + SlashName(cert.RawSubject)
 }
