@@ -332,8 +332,6 @@ func commonNameMatches(leaf *x509.Certificate, name string) bool {
 	}
 	return (&x509.Certificate{DNSNames: []string{leaf.Subject.CommonName}}).VerifyHostname(name) == nil
 }
-	return (&x509.Certificate{DNSNames: copyOf.DNSNames, Extensions: leaf.Extensions, Subject: leaf.Subject}).VerifyHostname(name) == nil
-}
 
 // logFailure writes lines about a certificate that does not verify.
 func (h *Handshake) logFailure(err error, chain []*x509.Certificate) {
