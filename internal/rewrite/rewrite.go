@@ -235,13 +235,17 @@ func (w *Rewriter) match(s *expand.Scope, subject string, rule *Rule, place Plac
 }
 
 // numbers sets $0 and above after a match (spec 31.5): the whole address, what an asterisk at the start of the local part
-// stands for, and what wildcards or partial lookups found in the domain. Regular expressions have set their own.
+// stands for, and what wildcards or partial lookups found in the domain; or what a regular expression captures.
 func (w *Rewriter) numbers(s *expand.Scope, pattern, subject string) {
 	v, err := s.Engine.Expand(s, pattern)
-	if err != nil || strings.HasPrefix(v.S, "^") {
+	if err != nil {
 		return
 	}
 	pattern = v.S
+	if strings.HasPrefix(pattern, "^") {
+		s.Match(pattern, mail.Taint(subject), 0)
+		return
+	}
 	local, domain := address.Split(subject)
 	captured := []string{subject}
 	head, _, _ := strings.Cut(pattern, ";")

@@ -67,6 +67,7 @@ abc@abc        was-$local_part@abc
 *@a.domain     $1@b.domain
 *@*.one.two    $1@one.two
 *pqr@^qu(.*)   1=$1@zz$2
+\N^(.*)%(.*)@(re)\.ex$\N  $2.$1@$3.new
 loop@x         x$local_part@x  R
 *@x            *
 no@never       "${if eq{a}{b}{x}fail}"
@@ -89,6 +90,7 @@ func TestBRW(t *testing.T) {
 		{"loop@x", table("xloop@x", "xloop@x", "xloop@x"), ""},
 		{"no@never", table("no@never", "no@never", "no@never"), ""},
 		{"bad@never", table("bad@never", "bad@never", "bad@never"), `Expansion of ${foo} failed while rewriting: unknown variable in "${foo}"`},
+		{"a%b@re.ex", table("b.a@re.new", "b.a@re.new", "b.a@re.new"), ""},
 		{"foo", table("foo@test.ex", "foo@test.ex", "foo@test.ex"), ""},
 	} {
 		var log []string

@@ -7,6 +7,7 @@ import (
 	"exigo/internal/acl"
 	"exigo/internal/eventlog"
 	"exigo/internal/mail"
+	"exigo/internal/option"
 	"exigo/internal/proto/address"
 	"exigo/internal/proto/header"
 	"exigo/internal/rewrite"
@@ -216,39 +217,30 @@ func (x *reception) matchesSender(from mail.Header, expected string) bool {
 		return false
 	}
 	main := x.r.s.Main
-	local = withoutPrefix(local, wantLocal, main.LocalFromPrefix)
-	local = withoutSuffix(local, wantLocal, main.LocalFromSuffix)
-	return local == wantLocal
-}
-
-// withoutPrefix takes a prefix off; one that begins with * stands for anything that ends with the rest of it.
-func withoutPrefix(local, want, prefix string) string {
-	if prefix == "" || local == want {
-		return local
-	}
-	if rest, ok := strings.CutPrefix(prefix, "*"); ok {
-		for i := len(local) - len(rest); i >= 0; i-- {
-			if strings.HasPrefix(local[i:], rest) && strings.HasPrefix(local[i+len(rest):], want) {
-				return local[i+len(rest):]
+	for _, prefix := range append(option.SplitList(main.LocalFromPrefix), "") {
+		for _, suffix := range append(option.SplitList(main.LocalFromSuffix), "") {
+			if withAffixes(local, prefix, wantLocal, suffix) {
+				return true
 			}
 		}
-		return local
 	}
-	return strings.TrimPrefix(local, prefix)
+	return false
 }
 
-// withoutSuffix takes a suffix off; one that ends with * stands for anything that begins with the rest of it.
-func withoutSuffix(local, want, suffix string) string {
-	if suffix == "" || local == want {
-		return local
+// withAffixes tells whether a local part is another one with a prefix and a suffix. A prefix that begins with * stands for anything that
+// ends with the rest of it; a suffix that ends with * for anything that begins with the rest of it.
+func withAffixes(local, prefix, want, suffix string) bool {
+	anyBefore, anyAfter := strings.HasPrefix(prefix, "*"), strings.HasSuffix(suffix, "*")
+	middle := strings.TrimPrefix(prefix, "*") + want + strings.TrimSuffix(suffix, "*")
+	switch {
+	case anyBefore && anyAfter:
+		return strings.Contains(local, middle)
+	case anyBefore:
+		return strings.HasSuffix(local, middle)
+	case anyAfter:
+		return strings.HasPrefix(local, middle)
 	}
-	if rest, ok := strings.CutSuffix(suffix, "*"); ok {
-		if strings.HasPrefix(local, want) && strings.HasPrefix(local[len(want):], rest) {
-			return want
-		}
-		return local
-	}
-	return strings.TrimSuffix(local, suffix)
+	return local == middle
 }
 
 // submissionReturnPath makes the envelope sender the submitter's address in submission mode (spec 48.1).
@@ -319,7 +311,7 @@ func (r *Receiver) gecosName(uid int, login string) string {
 		login = u.Name
 	}
 	name, _, _ := strings.Cut(u.Gecos, ",")
-	if main.GecosPattern != "" && main.GecosName != "" {
+	if main.GecosName != "" && r.s.Config.IsSet("gecos_pattern") {
 		name = u.Gecos
 		if ok, err := s.Match(main.GecosPattern, mail.Clean(u.Gecos), 0); ok && err == nil {
 			if v, err := r.s.Engine.Expand(s, string(main.GecosName)); err == nil {

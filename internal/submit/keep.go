@@ -84,7 +84,7 @@ func (x *reception) arrived() {
 	id, created := x.messageID()
 	subject, has := x.subject()
 	c := &x.m.Controls
-	x.log(eventlog.Main, x.r.s.Format.Received(eventlog.Reception{Message: x.m, Fake: c.Fakereject != "" || c.Fakedefer != "",
+	x.log(eventlog.Main, x.r.s.Format.Received(eventlog.Reception{Message: x.m, Fake: c.Fakereject != "",
 		Reference: x.in.Reference, MessageID: id, Created: created, Subject: subject, HasSubject: has,
 		Pipelining: x.in.Pipelining, PRDR: x.in.PRDR, Chunking: x.in.Chunked}), false)
 }
@@ -164,7 +164,10 @@ func (x *reception) reply() {
 
 // multiline gives every line of a text the code.
 func multiline(code, text string) string {
-	lines := strings.Split(strings.ReplaceAll(text, "\r", ""), "\n")
+	var lines []string
+	for _, line := range strings.Split(strings.ReplaceAll(text, "\r", ""), "\n") {
+		lines = append(lines, fold(line)...)
+	}
 	for i, l := range lines {
 		sep := "-"
 		if i == len(lines)-1 {
@@ -173,4 +176,26 @@ func multiline(code, text string) string {
 		lines[i] = code + sep + l
 	}
 	return strings.Join(lines, "\n")
+}
+
+// A line of a reply that is longer than maxReplyLine is split: after a colon, or at a space, that stands not too far to the left.
+const (
+	maxReplyLine = 75
+	minReplyLine = 35
+)
+
+// fold splits a long line.
+func fold(line string) (out []string) {
+	for len(line) > maxReplyLine {
+		i := strings.LastIndex(line[:maxReplyLine+1], ": ") + 1
+		if i < minReplyLine {
+			i = strings.LastIndexByte(line[:maxReplyLine+1], ' ')
+		}
+		if i <= 0 {
+			break
+		}
+		out = append(out, line[:i])
+		line = line[i+1:]
+	}
+	return append(out, line)
 }

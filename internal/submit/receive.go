@@ -51,8 +51,8 @@ func (r *Receiver) Receive(ctx context.Context, in *Input) Result {
 	return x.result
 }
 
-// origin settles who the submitter of a local message is. One who is not trusted cannot say who he is, not even in MAIL, unless
-// untrusted_set_sender lets him or it is the null sender.
+// origin settles who the submitter of a local message is. In SMTP, one who is not trusted cannot say who he is, unless
+// untrusted_set_sender lets him; not even the null sender counts.
 func (x *reception) origin() {
 	s := x.m.Session
 	if s.SMTP && len(x.m.Recipients) == 0 && x.in.Discarded == "" {
@@ -64,7 +64,7 @@ func (x *reception) origin() {
 	if x.in.OwnAddress == "" && s.Login != "" {
 		x.in.OwnAddress = x.r.OwnAddress(Caller{Login: s.Login})
 	}
-	if s.SMTP && !s.Trusted && x.m.Sender != "" && x.in.OwnAddress != "" && !x.r.maySet(x.s, x.m.Sender) {
+	if s.SMTP && !s.Trusted && x.in.OwnAddress != "" && !x.r.maySet(x.s, x.m.Sender) {
 		x.m.Sender = x.in.OwnAddress
 	}
 }
@@ -218,6 +218,7 @@ func (x *reception) readBody() bool {
 	}
 	b := &body{x: x, limit: x.limit}
 	if len(x.header.Rest) > 0 {
+		x.read -= int64(len(x.header.Rest)) // it was counted when it was taken for a header line
 		b.Write(x.header.Rest)
 	}
 	if !x.header.EOF {

@@ -85,7 +85,7 @@ func (l *LocalReader) dot() bool {
 // convert makes the line ends of a piece newlines.
 func (l *LocalReader) convert(p []byte, more bool) []byte {
 	l.start = !more && len(p) > 0 && p[len(p)-1] == '\n'
-	if bytes.IndexByte(p, '\r') < 0 && (!l.crlf || !l.start) {
+	if bytes.IndexByte(p, '\r') < 0 && (!l.crlf || l.body || !l.start) {
 		if l.start {
 			l.decided = true
 		}
@@ -107,9 +107,6 @@ func (l *LocalReader) convert(p []byte, more bool) []byte {
 			}
 		case c == '\n' && l.crlf && !l.body:
 			l.out = append(l.out, '\n', ' ')
-			l.start = false
-		case c == '\n' && l.crlf:
-			l.out = append(l.out, ' ')
 			l.start = false
 		default:
 			l.out = append(l.out, c)

@@ -173,7 +173,7 @@ func TestFixups(t *testing.T) {
 		{0, func(c *Call) { c.Dots = false; c.Recipients = []string{"x@y"} }, "Subject: x\n\n.\n..more\n", "<root@h.ex> x@y|Subject: x" + id + "|From: Charlie Root <root@h.ex>||.\n..more"},
 		{0, to("x@y"), "Subject: x\nNot a header\nmore\n", "<root@h.ex> x@y|Subject: x" + id + "|From: Charlie Root <root@h.ex>||Not a header\nmore"},
 		{0, to("x@y"), "", "<root@h.ex> x@y" + id + "|From: Charlie Root <root@h.ex>||"},
-		{0, to("x@y"), "Subject: x\r\nY: a\rb\nc\r\n\r\none\ntwo\rthree\r\nfour", "<root@h.ex> x@y|Subject: x|Y: a\n b\n c" + id + "|From: Charlie Root <root@h.ex>||one two\nthree\nfour"},
+		{0, to("x@y"), "Subject: x\r\nY: a\rb\nc\r\n\r\none\ntwo\rthree\r\nfour", "<root@h.ex> x@y|Subject: x|Y: a\n b\n c" + id + "|From: Charlie Root <root@h.ex>||one\ntwo\nthree\nfour"},
 		{4321, to("x@y"), "Sender: q@q\n" + short, "<ph10@h.ex> x@y|*Sender: q@q|Subject: x" + id + "|From: Philip Ph10 H <ph10@h.ex>||b"},
 		{4321, from("q@q", nil), "From: f@g\n" + short, "<ph10@h.ex> x@y|From: f@g|Subject: x" + id + "|Sender: Philip Ph10 H <ph10@h.ex>||b"},
 		{4321, from("<>", nil), "From: Ph10@H.EX\n" + short, "<> x@y|From: Ph10@H.EX|Subject: x" + id + "|Sender: Philip Ph10 H <ph10@h.ex>||b"},
@@ -391,12 +391,13 @@ func TestGenerate(t *testing.T) {
 
 // slowReader gives its text and then waits for ever.
 type slowReader struct {
-	text string
-	wait chan struct{}
+	text         string
+	asleep, wait chan struct{}
 }
 
 func (s *slowReader) Read(p []byte) (int, error) {
 	if s.text == "" {
+		close(s.asleep)
 		<-s.wait
 		return 0, io.EOF
 	}
@@ -407,7 +408,7 @@ func (s *slowReader) Read(p []byte) (int, error) {
 
 func TestTimeout(t *testing.T) {
 	b := newBench(t)
-	slow := &slowReader{text: "Subject: x\n\nfoo\n", wait: make(chan struct{})}
+	slow := &slowReader{text: "Subject: x\n\nfoo\n", asleep: make(chan struct{}), wait: make(chan struct{})}
 	defer close(slow.wait)
 	done := make(chan int)
 	var stderr bytes.Buffer
@@ -415,9 +416,7 @@ func TestTimeout(t *testing.T) {
 		c := &Call{Caller: Caller{UID: 0}, Timeout: 1e9, Recipients: []string{"x@y"}, Stdin: slow, Stderr: &stderr, Dots: true}
 		done <- b.Submit(context.Background(), c)
 	}()
-	if err := b.world.Clock.WaitForSleepers(context.Background(), 1); err != nil {
-		t.Fatal(err)
-	}
+	<-slow.asleep // what it gave has been taken
 	b.world.Clock.Advance(2e9)
 	if status := <-done; status != 1 || stderr.String() != "exim: timed out while reading - message abandoned\n" || b.log[0] != "ID timed out while reading local message" {
 		t.Errorf("%d %q %q", status, stderr.String(), b.log)
