@@ -10,6 +10,7 @@ import (
 	"exigo/internal/auth/external"
 	"exigo/internal/auth/plaintext"
 	"exigo/internal/feature"
+	"exigo/internal/feature/proxyprotocol"
 	"exigo/internal/feature/requiretls"
 	"exigo/internal/feature/spf"
 	"exigo/internal/feature/srs"
@@ -49,6 +50,7 @@ type Catalog struct {
 func Default() Catalog {
 	return Catalog{
 		Features: []*feature.Feature{
+			proxyprotocol.Feature(),
 			requiretls.Feature(),
 			spf.Feature(),
 			srs.Feature(),
