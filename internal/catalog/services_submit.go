@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 	"io"
+	"os"
 	"strings"
 
 	"exigo/internal/deliver"
@@ -27,6 +28,18 @@ func (s *Server) submitServices() submit.Services {
 		services.Rooms = append(services.Rooms, f.Reception...)
 	}
 	return services
+}
+
+// ScratchReceiver is reception into a directory of its own, for modes that only test: nothing is delivered. remove takes it away.
+func (s *Server) ScratchReceiver() (r *submit.Receiver, remove func(), err error) {
+	dir, err := os.MkdirTemp("", "exigo-")
+	if err != nil {
+		return nil, nil, err
+	}
+	services := s.submitServices()
+	services.Spool = spool.Open(dir, spool.Options{LocalhostNumber: s.Main.LocalhostID, UID: -1, GID: -1})
+	services.Arrived = nil
+	return submit.New(services), func() { os.RemoveAll(dir) }, nil
 }
 
 // arrived delivers a message that was just received, or leaves it on the queue.

@@ -180,6 +180,12 @@ func (p *Program) hostTest(ctx context.Context) error {
 		}
 	})
 	p.Server.Callouts = p.Arguments.Sub == "c"
+	receiver, remove, err := p.Server.ScratchReceiver()
+	if err != nil {
+		return err
+	}
+	defer remove()
+	p.Server.Receiver = receiver
 	p.Server.SMTP.ServeStream(ctx, stream{p.Stdin, p.Stdout}, smtpserver.Start{Noun: noun, HostChecking: true, NotSocket: !isSocket(p.Stdin),
 		TLSOnConnect: p.Arguments.TLSOnConnect, Timeout: p.Arguments.Submission.SMTPTimeout})
 	return nil

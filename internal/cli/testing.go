@@ -53,10 +53,11 @@ func (p *Program) expand(ctx context.Context) error {
 	if err := p.checksAllowed(); err != nil {
 		return err
 	}
-	m, err := p.expansionMessage(ctx)
+	m, done, err := p.expansionMessage(ctx)
 	if err != nil {
 		return err
 	}
+	defer done()
 	var session *mail.Session
 	if m != nil {
 		session = m.Session

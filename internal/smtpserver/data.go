@@ -99,6 +99,9 @@ func (s *Session) receive(data *smtp.DataReader, chunked bool) {
 		}
 		s.rawReply(result.Reply)
 	}
+	if result.Accepted && s.start.HostChecking {
+		s.io.out = append(s.io.out, "\n**** SMTP testing: that is not a real message id!\n\n"...)
+	}
 	if result.Accepted {
 		s.noun.Messages++
 		if s.svc.Accepted != nil {

@@ -26,7 +26,7 @@ func (x *reception) complete() bool {
 	if x.in.Extract && !x.extract() {
 		return false
 	}
-	if !x.in.Extract && len(x.m.Recipients) == 0 && x.in.Discarded == "" {
+	if !x.in.Extract && !x.in.Probe && len(x.m.Recipients) == 0 && x.in.Discarded == "" {
 		return x.fail(Failure{Kind: NoRecipients}, "")
 	}
 	x.rewriteSender()
@@ -34,7 +34,9 @@ func (x *reception) complete() bool {
 	x.addMissing()
 	x.rewriteAll()
 	x.addDate()
-	x.addReceived()
+	if !x.in.Probe {
+		x.addReceived()
+	}
 	if !x.in.Generated {
 		x.applyPending()
 	}

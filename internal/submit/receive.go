@@ -45,7 +45,11 @@ func (r *Receiver) Receive(ctx context.Context, in *Input) Result {
 	}
 	x.origin()
 	defer x.cleanup()
-	if x.readHeader() && x.complete() && x.readBody() && x.check() {
+	switch {
+	case !x.readHeader() || !x.complete() || !x.readBody():
+	case in.Probe:
+		x.keepProbe()
+	case x.check():
 		x.keep()
 	}
 	return x.result

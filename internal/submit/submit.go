@@ -109,6 +109,8 @@ type Input struct {
 	Reference string
 	// Generated: made by ourselves; no ACL is run and the header is not changed but for what is missing.
 	Generated bool
+	// Probe: only to look at; no ACL is run, no Received: line added, nothing logged or handed on.
+	Probe bool
 }
 
 // Result is what became of a message.
