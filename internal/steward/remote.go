@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"sync"
 	"syscall"
-	"time"
 
 	"exigo/internal/helper"
 	"exigo/internal/outside"
@@ -55,7 +54,7 @@ func Start(ctx context.Context, policy Policy) (*Remote, error) {
 		return nil, fmt.Errorf("unable to start the steward: %w", err)
 	}
 	s := &Remote{policy: policy, own: Identity{UID: policy.UID, GID: policy.GID}, process: cmd, conn: conn}
-	s.pool.idle = make(map[string][]*resting)
+	s.pool = newPool()
 	if _, err := s.ask(&request{Policy: &policy}); err != nil {
 		s.Close()
 		return nil, fmt.Errorf("unable to start the steward: %w", err)
@@ -141,13 +140,20 @@ func (s *Remote) Helper(ctx context.Context, id Identity) (*helper.Client, error
 		return nil, err
 	}
 	key := keyOf(id)
-	if c := s.pool.take(key); c != nil {
-		return c, nil
+	c, err := s.pool.take(ctx, key)
+	if c != nil || err != nil {
+		return c, err
 	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
+	c, err = s.start(&id, key)
+	if err != nil {
+		s.pool.gone(key)
 	}
-	file, err := s.ask(&request{Helper: &id})
+	return c, err
+}
+
+// start has the root child start a helper.
+func (s *Remote) start(id *Identity, key string) (*helper.Client, error) {
+	file, err := s.ask(&request{Helper: id})
 	if err != nil {
 		return nil, err
 	}
@@ -193,91 +199,4 @@ func (s *Remote) Close() error {
 	err := s.conn.Close()
 	s.process.Wait()
 	return err
-}
-
-// Helpers rest in the pool for a while after a job, and only so many of them.
-const (
-	restTime = 20 * time.Second
-	restMost = 24
-)
-
-// pool keeps helpers by identity.
-type pool struct {
-	mu     sync.Mutex
-	idle   map[string][]*resting
-	count  int
-	closed bool
-}
-
-type resting struct {
-	c     *helper.Client
-	timer *time.Timer
-}
-
-func keyOf(id Identity) string { return fmt.Sprint(id.UID, id.GID, id.Groups) }
-
-func (p *pool) take(key string) *helper.Client {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	list := p.idle[key]
-	if len(list) == 0 {
-		return nil
-	}
-	r := list[len(list)-1]
-	r.timer.Stop()
-	p.remove(key, r)
-	return r.c
-}
-
-// remove takes r out; the lock is held.
-func (p *pool) remove(key string, r *resting) bool {
-	list := p.idle[key]
-	for i := range list {
-		if list[i] != r {
-			continue
-		}
-		list = append(list[:i], list[i+1:]...)
-		if len(list) == 0 {
-			delete(p.idle, key)
-		} else {
-			p.idle[key] = list
-		}
-		p.count--
-		return true
-	}
-	return false
-}
-
-func (p *pool) give(key string, c *helper.Client, broken bool) {
-	p.mu.Lock()
-	if broken || p.closed || p.count >= restMost {
-		p.mu.Unlock()
-		c.Close()
-		return
-	}
-	defer p.mu.Unlock()
-	r := &resting{c: c}
-	r.timer = time.AfterFunc(restTime, func() {
-		p.mu.Lock()
-		mine := p.remove(key, r)
-		p.mu.Unlock()
-		if mine {
-			c.Close()
-		}
-	})
-	p.idle[key] = append(p.idle[key], r)
-	p.count++
-}
-
-func (p *pool) close() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.closed = true
-	for _, list := range p.idle {
-		for _, r := range list {
-			r.timer.Stop()
-			r.c.Close()
-		}
-	}
-	p.idle, p.count = make(map[string][]*resting), 0
 }
