@@ -203,6 +203,9 @@ func (w *work) once(h mail.Host) (r route.CalloutResult, failure string, done, a
 	ctx, cancel := context.WithTimeout(w.ctx, w.c.Options.Connect+w.c.Options.Timeout)
 	conn, err := w.t.Connect(ctx, &h)
 	expired := ctx.Err() != nil && w.ctx.Err() == nil
+	if err == nil {
+		conn.Bind(w.ctx) // before the end of the other context would end the connection
+	}
 	cancel()
 	if err != nil {
 		e := asError(err)
@@ -216,10 +219,7 @@ func (w *work) once(h mail.Host) (r route.CalloutResult, failure string, done, a
 		}
 		return r, text(e), false, false
 	}
-	defer func() {
-		conn.Bind(w.ctx)
-		conn.Quit()
-	}()
+	defer conn.Quit()
 	w.domain.Result = hints.Accepted
 	if !isASCII(w.to+w.from) && !conn.Extensions.Has("SMTPUTF8") {
 		conn.Broken()

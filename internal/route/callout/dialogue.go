@@ -195,8 +195,11 @@ func (d *dialogue) commandAs(line, name string) *smtpclient.Error {
 // timed runs an exchange within the timeout for a command.
 func (d *dialogue) timed(exchange func() error) *smtpclient.Error {
 	ctx, cancel := context.WithTimeout(d.ctx, d.timeout())
-	defer cancel()
 	d.conn.Bind(ctx)
+	defer func() {
+		d.conn.Bind(d.ctx)
+		cancel()
+	}()
 	err := exchange()
 	if err == nil {
 		return nil
