@@ -81,7 +81,9 @@ func (b *bench) call(t *testing.T, c route.Callout, dialogues ...string) route.C
 
 const hello = "S: 220 ready\nC: EHLO myhost.test.ex\nS: 250 OK\n"
 
-func to(address string) *mail.Address { return &mail.Address{Address: address, CasefulLocalPart: address} }
+func to(address string) *mail.Address {
+	return &mail.Address{Address: address, CasefulLocalPart: address}
+}
 
 func TestAnswers(t *testing.T) {
 	for _, test := range []struct {
