@@ -147,13 +147,9 @@ func (r *Run) sizeLimit() error {
 	if text == "" || text == "0" {
 		return nil
 	}
-	v, err := r.Must(text, "message_size_limit")
+	limit, err := r.Scope.Engine.ExpandInt(r.Scope, text)
 	if err != nil {
-		return err
-	}
-	limit, err := option.ParseInt(v.S)
-	if err != nil || limit < 0 {
-		return Defer(mail.ErrnoExpandFail, "Invalid size limit \"%s\" in %s transport", v.S, r.Transport.Name)
+		return Defer(mail.ErrnoUnknown, "invalid message_size_limit in %s transport: %v", r.Transport.Name, err)
 	}
 	if limit > 0 && r.Message.Size > limit {
 		return Fail("message is too big (transport limit = %d)", limit)

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -294,24 +293,32 @@ func (d *delivery) intoMaildir() error {
 	return nil
 }
 
-// temporary creates a file in tmp with a name of time, process and host.
+// temporary creates a file in tmp with a name of time, process and host; where another delivery of this process has the name
+// of the same microsecond, a number is added.
 func (d *delivery) temporary() (*os.File, string, error) {
-	clock := d.e.World.Clock
-	var name string
 	for i := 1; ; i++ {
-		now := clock.Now()
-		name = fmt.Sprintf("%d.M%dP%d.%s", now.Unix(), now.Nanosecond()/1000, os.Getpid(), d.Hostname)
+		name := d.uniqueName(i - 1)
 		f, err := d.created(d.Path + "/tmp/" + name)
 		if err == nil {
 			return f, name, nil
 		}
-		if !errors.Is(err, os.ErrExist) || i >= max(1, d.MaildirRetries) {
+		if !errors.Is(err, os.ErrExist) || i >= maxNames {
 			return nil, "", system(err, "failed to open %s (%d tr%s)", "tmp/"+name, i, tries(i))
 		}
-		if clock.Sleep(d.ctx, time.Duration(i)*time.Millisecond) != nil {
-			return nil, "", transport.Defer(mail.ErrnoUnknown, "delivery interrupted")
-		}
 	}
+}
+
+// maxNames bounds the search for a name that is free.
+const maxNames = 1000
+
+// uniqueName is a maildir file name; n tells names of one microsecond apart.
+func (d *delivery) uniqueName(n int) string {
+	now := d.e.World.Clock.Now()
+	extra := ""
+	if n > 0 {
+		extra = "Q" + strconv.Itoa(n)
+	}
+	return fmt.Sprintf("%d.M%dP%d%s.%s", now.Unix(), now.Nanosecond()/1000, os.Getpid(), extra, d.Hostname)
 }
 
 func tries(n int) string {
@@ -353,9 +360,8 @@ func (d *delivery) publish(temp, name, tag string) error {
 			return nil
 		case errors.Is(err, syscall.ENAMETOOLONG) && tag != "":
 			tag = ""
-		case errors.Is(err, os.ErrExist) && i < max(1, d.MaildirRetries):
-			now := d.e.World.Clock.Now()
-			name = fmt.Sprintf("%d.M%dP%dQ%d.%s", now.Unix(), now.Nanosecond()/1000, os.Getpid(), i+1, d.Hostname)
+		case errors.Is(err, os.ErrExist) && i < maxNames:
+			name = d.uniqueName(i + 1)
 		default:
 			return system(err, "while renaming %s as %s", "tmp/"+filepath.Base(temp), "new/"+name+tag)
 		}

@@ -73,7 +73,7 @@ var options = option.Table[settings]{Scope: "transport appendfile", Rows: []opti
 	{Name: "mailbox_size", Field: func(s *settings) any { return &s.mailboxSize }, Doc: "Size of the mailbox, from elsewhere."},
 	{Name: "maildir_format", Field: func(s *settings) any { return &s.maildirFormat }, Doc: "The directory is a maildir."},
 	{Name: "maildir_quota_directory_regex", Default: `^(?:cur|new|\..*)$`, Field: func(s *settings) any { return &s.maildirQuotaDirectoryRegex }, Doc: "Which subdirectories of a maildir count for its quota."},
-	{Name: "maildir_retries", Default: "10", Field: func(s *settings) any { return &s.maildirRetries }, Doc: "Attempts to find a new name in a maildir."},
+	{Name: "maildir_retries", Default: "10", Field: func(s *settings) any { return &s.maildirRetries }, Doc: "Attempts to find a new name in a maildir; accepted, since names that clash are given a number at once."},
 	{Name: "maildir_tag", Field: func(s *settings) any { return &s.maildirTag }, Doc: "Added to the names of maildir files when they are complete."},
 	{Name: "maildir_use_size_file", Field: func(s *settings) any { return &s.maildirUseSizeFile }, Doc: "A maildirsize file is maintained."},
 	{Name: "maildirfolder_create_regex", Field: func(s *settings) any { return &s.maildirfolderCreateRegex }, Doc: "In which maildirs a file maildirfolder is created."},

@@ -48,7 +48,6 @@ type job struct {
 	// Formats are pairs of file start and transport name.
 	Formats []string `json:",omitempty"`
 
-	MaildirRetries int
 	// AskTag, AskName, AskStore: the engine expands maildir_tag, directory_file and the mailstore texts when the file is there.
 	AskTag                 bool
 	FolderRegex            string `json:",omitempty"`
@@ -82,7 +81,7 @@ func prepare(r *transport.Run) (any, error) {
 		CreateDirectory: s.createDirectory, FileMustExist: s.fileMustExist, ModeFailNarrower: s.modeFailNarrower, NotifyComsat: s.notifyComsat,
 		LockFcntlTimeout: s.lockFcntlTimeout, LockFlockTimeout: s.lockFlockTimeout, LockInterval: s.lockInterval,
 		LockfileTimeout: s.lockfileTimeout, LockRetries: max(s.lockRetries, 1), Formats: option.SplitList(s.fileFormat),
-		MaildirRetries: s.maildirRetries, AskTag: s.maildirTag != "", FolderRegex: s.maildirfolderCreateRegex, SizeRegex: s.quotaSizeRegex,
+		AskTag: s.maildirTag != "", FolderRegex: s.maildirfolderCreateRegex, SizeRegex: s.quotaSizeRegex,
 		QuotaExclusive: !s.quotaIsInclusive, MessageSize: r.Message.Size, MailboxSize: -1, Filecount: -1,
 		Hostname: r.Scope.Settings().PrimaryHostname, LocalPart: r.Scope.Address.LocalPart, CRLF: s.useCRLF, BSMTP: s.useBSMTP,
 	}
