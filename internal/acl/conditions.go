@@ -119,11 +119,15 @@ func checkRecipients(r *Run, argument mail.Value) Verdict {
 	if a == nil {
 		return Fail
 	}
-	return r.matched(r.Services.Lists.Address(r.Scope, argument.S, a.Address))
+	m, err := r.Services.Lists.Address(r.Scope, argument.S, a.Address)
+	r.setExtra("recipient_data", m.Data)
+	return r.matched(m, err)
 }
 
 func checkSenders(r *Run, argument mail.Value) Verdict {
-	return r.matched(r.Services.Lists.Address(r.Scope, argument.S, r.sender()))
+	m, err := r.Services.Lists.Address(r.Scope, argument.S, r.sender())
+	r.setExtra("sender_data", m.Data)
+	return r.matched(m, err)
 }
 
 func checkSenderDomains(r *Run, argument mail.Value) Verdict {

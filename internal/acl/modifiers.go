@@ -164,7 +164,7 @@ func (r *Run) lookupHost(name string) (netip.Addr, bool) {
 	return netip.Addr{}, false
 }
 
-// splitN takes n items off a list; the last one is the whole rest.
+// splitN takes n items off a list; the last one is the whole rest as it stands.
 func splitN(text string, n int) []string {
 	text = strings.TrimLeft(text, " \t\n")
 	sep := ":"
@@ -180,5 +180,5 @@ func splitN(text string, n int) []string {
 		}
 		text = rest
 	}
-	return append(out, strings.TrimSpace(text))
+	return append(out, text)
 }

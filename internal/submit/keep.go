@@ -125,30 +125,6 @@ func (x *reception) subject() (string, bool) {
 	return "", false
 }
 
-// delivery says what is to become of the message now, after all who have a say.
-func (x *reception) delivery() Delivery {
-	c := &x.m.Controls
-	switch {
-	case c.Freeze:
-		x.log(eventlog.Main, "frozen by ACL", false)
-		if !c.NoFreezeTell && x.r.s.FreezeTell != nil {
-			x.r.s.FreezeTell(x.ctx, x.m)
-		}
-		return Queue
-	case c.QueueOnly:
-		x.log(eventlog.Main, "no immediate delivery: queued by ACL", false)
-		return Queue
-	case x.in.Delivery == Queue:
-		if x.in.QueueReason != "" {
-			x.log(eventlog.Main, "no immediate delivery: "+x.in.QueueReason, false)
-		}
-		return Queue
-	case c.QueueRouted:
-		return RouteOnly
-	}
-	return x.in.Delivery
-}
-
 // reply words the reply to the client.
 func (x *reception) reply() {
 	c := &x.m.Controls

@@ -16,6 +16,7 @@ import (
 	"exigo/internal/mail"
 	"exigo/internal/outside"
 	"exigo/internal/proto/address"
+	"exigo/internal/spool"
 )
 
 // Caller is the local user on whose behalf a message comes in. The kernel has said who that is.
@@ -218,6 +219,9 @@ func (r *Receiver) prepare(ctx context.Context, call *Call) (*mail.Message, *Inp
 	s := r.s.Engine.NewScope(ctx, r.s.Config, session, m)
 	in := &Input{Message: m, Scope: s, SizeLimit: -1, Delivery: call.Delivery, FullName: call.FullName, OwnAddress: own,
 		Extract: call.Extract, Arguments: call.Recipients, FromLine: true, TrustFromLine: c.Trusted && !call.SenderGiven, Reference: call.Reference}
+	if call.Reference != "" && !spool.IsID(call.Reference) {
+		return nil, nil, errors.New("-oMm must be a valid message ID")
+	}
 	if call.SenderGiven {
 		sender, err := r.givenSender(call)
 		if err != nil {

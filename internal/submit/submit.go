@@ -90,6 +90,8 @@ type Input struct {
 	// Delivery is what command line and options ask for; ACLs can ask for less. QueueReason is logged when it is Queue.
 	Delivery    Delivery
 	QueueReason string
+	// Background says that Deliver was asked for in so many words (-odb), which overrides queue_only.
+	Background bool
 	// Chunked: by BDAT. Pipelining is the log field. PRDR: the extension is in use.
 	Chunked, PRDR bool
 	Pipelining    string
