@@ -15,8 +15,7 @@ func builtinMacros(registry *Registry) []Macro {
 	m.add("_LOG_", registry.LogSelectors)
 	for k := kinds - 1; k >= 0; k-- {
 		upper := strings.ToUpper(k.String())
-		for i := len(registry.Drivers) - 1; i >= 0; i-- {
-			d := &registry.Drivers[i]
+		for _, d := range registry.Drivers {
 			if d.Kind != k {
 				continue
 			}
@@ -25,7 +24,7 @@ func builtinMacros(registry *Registry) []Macro {
 			m.addScope(prefix, registry.Sets, k.PrivateScope(d.Name))
 			m.add("_DRIVER_"+upper+"_", []string{d.Name})
 		}
-		m.addScope("_OPT_"+upper+"S_", registry.Sets, k.GenericScope())
+		m.addScope("_OPT_"+upper+"S_", registry.Sets, k.GenericScope(), "driver")
 	}
 	m.addScope("_OPT_MAIN_", registry.Sets, ScopeMain)
 	return m.list
@@ -44,27 +43,28 @@ func (m *macroList) add(prefix string, words []string) {
 	}
 }
 
-func (m *macroList) addSets(prefix string, sets []option.Set) {
-	var names []string
+func (m *macroList) addSets(prefix string, sets []option.Set, names ...string) {
 	for _, s := range sets {
 		if s == nil {
 			continue
 		}
 		for _, d := range s.Describe() {
-			names = append(names, d.Name)
+			if s.At() == ScopeMain || !slices.Contains(rare, d.Name) {
+				names = append(names, d.Name)
+			}
 		}
 	}
 	m.add(prefix, names)
 }
 
-func (m *macroList) addScope(prefix string, sets []option.Set, scope option.Scope) {
+func (m *macroList) addScope(prefix string, sets []option.Set, scope option.Scope, names ...string) {
 	var at []option.Set
 	for _, s := range sets {
 		if s.At() == scope {
 			at = append(at, s)
 		}
 	}
-	m.addSets(prefix, at)
+	m.addSets(prefix, at, names...)
 }
 
 // ParseMacro reads the argument of -D: a name, then perhaps an equals sign and a value (spec 5, "-D"). Errors are worded as Exim

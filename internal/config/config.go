@@ -185,6 +185,9 @@ type Error struct {
 	Text string
 	// Bare errors are printed without "Exim configuration error".
 	Bare bool
+	// Partial is what was read before the mistake, for those who log it: log_file_path and spool_directory, expanded if that
+	// can be done. It is nil when no file could be opened.
+	Partial *Config
 }
 
 type listKey struct {

@@ -412,6 +412,14 @@ func TestHostname(t *testing.T) {
 	}
 }
 
+func TestPartial(t *testing.T) {
+	_, _, err := read(t, "spool_directory = /s\nfoo", nil)
+	var e *Error
+	if !errors.As(err, &e) || e.Partial == nil || option.Of[Main](e.Partial.Main).LogFilePath != "/s/log/%slog" {
+		t.Errorf("%+v", e)
+	}
+}
+
 func TestOwner(t *testing.T) {
 	for _, c := range []struct {
 		uid, gid, mode uint32

@@ -216,15 +216,19 @@ func (p *printer) instance(i *Instance) {
 	p.scope(i.Kind.PrivateScope(i.Driver), i.Options, i.raw)
 }
 
-// unlisted are options of drivers that Exim does not list: some only set others, some belong to what its packages leave out.
-var unlisted = []string{"verify", "fail_verify", "translate_ip_address", "gnutls_compat_mode"}
+// rare are options of drivers that Exim's packages leave out: they are obeyed, but not listed. unlisted are those that only set
+// others.
+var (
+	rare     = []string{"translate_ip_address", "gnutls_compat_mode"}
+	unlisted = []string{"verify", "fail_verify"}
+)
 
 // scope prints all options of a scope in alphabetical order, without older names.
 func (p *printer) scope(scope option.Scope, bag option.Bag, set map[string]setting) {
 	table := p.c.words.options[scope]
 	names := make([]string, 0, len(table))
 	for name, w := range table {
-		if w.alias == nil && (scope == ScopeMain || !slices.Contains(unlisted, name)) {
+		if w.alias == nil && (scope == ScopeMain || !slices.Contains(unlisted, name) && !slices.Contains(rare, name)) {
 			names = append(names, name)
 		}
 	}

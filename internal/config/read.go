@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -27,6 +28,7 @@ type reader struct {
 	cfg      *Config
 	sections map[string]bool
 	words    *words
+	settled  bool // the paths of the main section are expanded
 }
 
 // Read reads a configuration. Mistakes are *Error; the first one ends the reading, as in Exim.
@@ -53,7 +55,7 @@ func Read(request Request) (*Config, error) {
 		r.cfg.Main.Add(set)
 	}
 	if err := r.open(path, true); err != nil {
-		return nil, err
+		return nil, r.partial(err)
 	}
 	next, err := r.main()
 	if err == nil {
@@ -63,10 +65,23 @@ func Read(request Request) (*Config, error) {
 		next, err = r.section(next)
 	}
 	if err != nil {
-		return nil, err
+		return nil, r.partial(err)
 	}
 	r.cfg.Macros, r.cfg.source = r.macros.all(), r.record
 	return r.cfg, nil
+}
+
+// partial gives an error what was read before it.
+func (r *reader) partial(err error) error {
+	var e *Error
+	if errors.As(err, &e) && !r.settled {
+		m := option.Of[Main](r.cfg.Main)
+		_ = r.settlePaths(m) // as far as possible
+	}
+	if e != nil {
+		e.Partial = r.cfg
+	}
+	return err
 }
 
 // line returns the next logical line. begin is the name of a section that the line begins.

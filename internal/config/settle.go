@@ -123,6 +123,7 @@ func (r *reader) settleUser(m *Main) error {
 
 // settlePaths expands the paths that are fixed when the file is read.
 func (r *reader) settlePaths(m *Main) error {
+	r.settled = true
 	for _, p := range []struct {
 		name  string
 		value *option.Expanded
