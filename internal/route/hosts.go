@@ -79,6 +79,7 @@ func (r *Run) Request(name string, port int) hostfind.Request {
 // router is to return the outcome.
 func (r *Run) LookupHosts(items []string, how HostLookup) (ok bool, outcome Outcome) {
 	var hosts []mail.Host
+	send := false // self = send was obeyed for the first host: others may be this machine as well
 	for _, item := range items {
 		if item == "+" || item == "" {
 			continue
@@ -105,13 +106,17 @@ func (r *Run) LookupHosts(items []string, how HostLookup) (ok bool, outcome Outc
 			}
 			return false, r.hostFailure(how.FindFailed, mail.ErrnoUnknownHost, "lookup of host \""+failedName+"\" failed in "+r.Router.Name+" router")
 		case hostfind.Local:
+			if send {
+				break
+			}
 			if len(hosts) > 0 {
-				r.Address.Hosts = hosts
+				r.Address.Hosts, r.Address.HostsFromRouter = hosts, true
 				return true, Accepted
 			}
 			if ok, outcome := r.self(answer.Hosts[0]); !ok {
 				return false, outcome
 			}
+			send = true
 		}
 		if answer.Result == hostfind.Found || answer.Result == hostfind.Local {
 			hosts = append(hosts, answer.Hosts...)

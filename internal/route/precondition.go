@@ -243,7 +243,7 @@ func splitSemicolon(text string) []string {
 // addressData sets $address_data just before the router runs.
 func (r *Run) addressData() verdict {
 	text := string(r.Router.Generic.AddressData)
-	if text == "" {
+	if text == "" && !r.Router.Set["address_data"] {
 		return proceed
 	}
 	v, err := r.expand(text)

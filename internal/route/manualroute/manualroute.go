@@ -101,20 +101,15 @@ func run(r *route.Run) route.Outcome {
 			return outcome
 		}
 	}
-	if transport.Name == "" {
-		if r.Mode == mail.ForVerifyRecipient || r.Mode == mail.ForVerifySender {
-			if hosts != "" { // for a callout
-				if outcome := setHosts(r, transport, hosts, randomize, how); outcome != route.Accepted {
-					return outcome
-				}
-			}
-			return deliver(r, transport)
+	verifying := r.Mode == mail.ForVerifyRecipient || r.Mode == mail.ForVerifySender
+	if transport.Name != "" || hosts != "" { // without a transport, hosts are for a callout
+		if outcome := setHosts(r, transport, hosts, randomize, how); outcome != route.Accepted {
+			return outcome
 		}
+	}
+	if transport.Name == "" && !verifying {
 		r.Log("Error in %s router: no transport defined", r.Router.Name)
 		return r.Postpone(0, "error in router: transport missing")
-	}
-	if outcome := setHosts(r, transport, hosts, randomize, how); outcome != route.Accepted {
-		return outcome
 	}
 	return deliver(r, transport)
 }

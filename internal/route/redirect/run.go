@@ -79,7 +79,7 @@ func (w *work) data() (text string, ok bool, outcome route.Outcome) {
 	case !strings.HasPrefix(v.S, "/"):
 		return "", false, w.Postpone(0, "\"%s\" is not an absolute path", v.S)
 	case v.Tainted:
-		return "", false, w.Postpone(0, "Tainted name '%s' for file read not permitted", v.S)
+		return "", false, w.Postpone(0, "Tainted name '%s' for file read not permitted\n", v.S)
 	}
 	return w.readFile(v.S)
 }
