@@ -61,9 +61,9 @@ func (t *transaction) dataFailed(err error) problem {
 		t.d.settle(t.ok, o)
 		return problem{about: noError}
 	case errors.As(err, &ce):
-		return problem{aboutHost, t.broken(err)}
+		return t.broken(err, aboutHost)
 	case t.d.ctx.Err() != nil:
-		return problem{aboutHost, t.broken(err)}
+		return t.broken(err, aboutHost)
 	}
 	t.d.settle(t.ok, mail.Outcome{Result: mail.Deferred, Errno: mail.ErrnoUnknown, Message: "smtp transport: " + err.Error()})
 	return problem{about: noError}
@@ -90,7 +90,7 @@ func (t *transaction) ends(pipelined bool) problem {
 func (t *transaction) ended(r smtp.Reply, err error, pipelined bool) problem {
 	if err != nil {
 		t.c.Broken()
-		return problem{aboutMessage, t.broken(err)}
+		return t.broken(err, aboutMessage)
 	}
 	if t.c.LMTP {
 		return t.endedEach(r)
@@ -130,7 +130,7 @@ func (t *transaction) endedEach(r smtp.Reply) problem {
 			var err error
 			if r, err = t.c.FinalReply("end of data", false, t.size); err != nil {
 				t.c.Broken()
-				return problem{aboutMessage, t.broken(err)}
+				return t.broken(err, aboutMessage)
 			}
 		}
 		if r.Code/100 == 2 {

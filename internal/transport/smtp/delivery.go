@@ -296,7 +296,7 @@ func (d *delivery) deliverTo(h *mail.Host, known, more bool) {
 	host := *h
 	host.Port = d.portOf(h)
 	before := d.pending
-	about, err := d.session(&host, more)
+	p := d.session(&host, more)
 	hostKey, messageKey := d.hostKeys(h)
 	var out []*mail.Address
 	for _, a := range before {
@@ -306,26 +306,25 @@ func (d *delivery) deliverTo(h *mail.Host, known, more bool) {
 	}
 	d.pending = out
 	first := before[0]
-	switch about {
+	switch p.about {
 	case noError, aboutRecipients:
 		if known {
 			first.Outcome.RetryKeys = append(first.Outcome.RetryKeys, mail.RetryUpdate{Key: hostKey, Delete: true, IsHost: true, Host: h.Name},
 				mail.RetryUpdate{Key: messageKey, Delete: true, IsHost: true, Host: h.Name})
 		}
 	case aboutHost, aboutMessage:
-		d.hostFailed(h, &host, err, about, hostKey, messageKey)
+		d.hostFailed(&host, p, hostKey, messageKey)
 	}
 }
 
 // hostFailed logs an error that concerns all addresses, and asks for retry records.
-func (d *delivery) hostFailed(h, host *mail.Host, err *smtpclient.Error, about scopeOfError, hostKey, messageKey string) {
-	if err == nil || d.ctx.Err() != nil {
+func (d *delivery) hostFailed(h *mail.Host, p problem, hostKey, messageKey string) {
+	if p.err == nil || d.ctx.Err() != nil {
 		return
 	}
-	d.logHost(host, err)
-	o := d.outcome(err, host)
-	u := mail.RetryUpdate{Key: hostKey, IsHost: true, Host: h.Name, Errno: o.Errno, MoreErrno: o.MoreErrno, Message: d.retryText(host, o)}
-	if about == aboutMessage {
+	d.logHost(h, p.err)
+	u := mail.RetryUpdate{Key: hostKey, IsHost: true, Host: h.Name, Errno: p.outcome.Errno, MoreErrno: p.outcome.MoreErrno, Message: d.retryText(h, p.outcome)}
+	if p.about == aboutMessage {
 		u.Key = messageKey
 	} else {
 		d.waiting = append(d.waiting, h.Name)

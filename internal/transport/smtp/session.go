@@ -11,7 +11,7 @@ import (
 )
 
 // session connects to a host, or takes a connection that waits for work, and sends the message. It leaves outcomes in the addresses.
-func (d *delivery) session(h *mail.Host, more bool) (scopeOfError, *smtpclient.Error) {
+func (d *delivery) session(h *mail.Host, more bool) problem {
 	set, err := clientSettings(d.ctx, d.run, h, ForDelivery)
 	if err != nil {
 		return d.setupFailed(err, h)
@@ -41,7 +41,7 @@ func (d *delivery) session(h *mail.Host, more bool) (scopeOfError, *smtpclient.E
 		p = t.run()
 	}
 	d.part(c)
-	return p.about, p.err
+	return p
 }
 
 // parked takes a connection from the pool, reset if the message before left it in the middle of something.
@@ -82,14 +82,14 @@ func (d *delivery) keepsNone(c *smtpclient.Conn) bool {
 }
 
 // setupFailed gives all pending addresses the outcome of a connection that did not come to be.
-func (d *delivery) setupFailed(err error, h *mail.Host) (scopeOfError, *smtpclient.Error) {
+func (d *delivery) setupFailed(err error, h *mail.Host) problem {
 	var te *transport.Error
 	if errors.As(err, &te) {
 		for _, a := range d.pending {
 			d.set(a, te.Outcome)
 			d.settled[a] = te.Outcome.Result == mail.Panicked
 		}
-		return aboutNothing, nil
+		return problem{about: aboutNothing}
 	}
 	var e *smtpclient.Error
 	if !errors.As(err, &e) {
@@ -98,8 +98,9 @@ func (d *delivery) setupFailed(err error, h *mail.Host) (scopeOfError, *smtpclie
 	if d.run.Services.World.Quirks.RefusedIsTimeout && e.Errno == syscall.ECONNREFUSED && d.settings.ConnectTimeout.Seconds() == 999999 {
 		e.Errno = syscall.ETIMEDOUT
 	}
-	d.setAll(d.pending, d.outcome(e, h))
-	return aboutHost, e
+	o := d.outcome(e, h)
+	d.setAll(d.pending, o)
+	return problem{aboutHost, e, o}
 }
 
 // setAll gives addresses an outcome that other hosts may better.

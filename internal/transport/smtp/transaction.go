@@ -60,6 +60,8 @@ type inFlight struct {
 type problem struct {
 	about scopeOfError
 	err   *smtpclient.Error
+	// outcome is what the addresses got by it.
+	outcome mail.Outcome
 }
 
 func (p problem) bad() bool { return p.err != nil }
@@ -120,7 +122,7 @@ func (t *transaction) refused(addrs []*mail.Address, e *smtpclient.Error, errno 
 		o.Errno = errno
 	}
 	t.d.setAll(addrs, o)
-	return problem{about: aboutMessage, err: e}
+	return problem{aboutMessage, e, o}
 }
 
 // mail builds the MAIL command (RFC 5321, 1870, 6152, 6531, 3461, 4954).
@@ -404,22 +406,22 @@ func (t *transaction) decorate(o *mail.Outcome) {
 // message, one after RCPT against the recipient (spec 49.2).
 func (t *transaction) lost(err error, due []inFlight) problem {
 	t.c.Broken()
-	e := t.broken(err)
-	if e.Kind != smtpclient.Timeout {
-		return problem{aboutHost, e}
+	p := t.broken(err, aboutHost)
+	if p.err.Kind != smtpclient.Timeout {
+		return p
 	}
 	switch due[0].kind {
 	case mailCommand:
-		return problem{aboutMessage, e}
+		p.about = aboutMessage
 	case rcptCommand:
 		t.rcptTimeout(due[0].addr)
-		return problem{aboutRecipients, e}
+		p.about = aboutRecipients
 	}
-	return problem{aboutHost, e}
+	return p
 }
 
 // broken gives all unsettled addresses the outcome of an error of the connection.
-func (t *transaction) broken(err error) *smtpclient.Error {
+func (t *transaction) broken(err error, about scopeOfError) problem {
 	var e *smtpclient.Error
 	if !errors.As(err, &e) {
 		e = &smtpclient.Error{Kind: smtpclient.IO, Text: err.Error(), Written: -1}
@@ -427,7 +429,7 @@ func (t *transaction) broken(err error) *smtpclient.Error {
 	o := t.d.outcome(e, t.h)
 	t.decorate(&o)
 	t.d.setAll(t.d.unsettled(), o)
-	return e
+	return problem{about, e, o}
 }
 
 // rcptTimeout words a timeout after RCPT: all addresses are deferred, the one concerned is delayed. Those not yet reached have no host.
