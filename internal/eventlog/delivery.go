@@ -71,6 +71,7 @@ func (f Format) Delivered(d Delivery) string {
 // Failed builds a "**" line: the address, where it was going, and ": reason".
 func (f Format) Failed(d Delivery) string {
 	l := f.NewLine("**")
+	d.AsLocal = false
 	f.recipient(l, d)
 	f.instances(l, d)
 	if d.Address.Outcome.Host != nil {
@@ -87,7 +88,7 @@ func (f Format) Failed(d Delivery) string {
 func (f Format) Deferred(d Delivery) string {
 	o := &d.Address.Outcome
 	l := f.NewLine("==")
-	l.Word(f.Ancestry(d.Address, d.AsLocal))
+	l.Word(f.Ancestry(d.Address, false))
 	if d.Message != nil && d.Message.Queue != "" {
 		l.Field("Q", d.Message.Queue)
 	}
@@ -134,8 +135,8 @@ func (f Format) recipient(l *Line, d Delivery) {
 	}
 }
 
-// Ancestry shows an address with where it came from: "final (parent) <original>", with all_parents "final (parent, grandparent) <original>". A local
-// delivery shows the local part alone, and then the original always.
+// Ancestry shows an address with where it came from: "final <original>", with all_parents "final (parent, grandparent) <original>". A pipe,
+// file or reply always shows the address that asked for it. A local delivery shows the local part alone, and then the original always.
 func (f Format) Ancestry(a *mail.Address, asLocal bool) string {
 	top := a
 	for top.Parent != nil {
@@ -152,12 +153,10 @@ func (f Format) Ancestry(a *mail.Address, asLocal bool) string {
 	}
 	shown := b.String()
 	separator := " ("
-	for p := a.Parent; p != nil && p != top; p = p.Parent {
+	all := f.Selectors.Has(AllParents)
+	for p := a.Parent; p != nil && p != top && (all || p == a.Parent && a.Kind != mail.KindNormal); p = p.Parent {
 		b.WriteString(separator + p.Address)
 		separator = ", "
-		if !f.Selectors.Has(AllParents) {
-			break
-		}
 	}
 	if separator == ", " {
 		b.WriteString(")")
@@ -165,7 +164,7 @@ func (f Format) Ancestry(a *mail.Address, asLocal bool) string {
 	switch {
 	case top.OneTimeParent != "":
 		b.WriteString(" <" + top.OneTimeParent + ">")
-	case top != a || !strings.EqualFold(shown, top.Address):
+	case !strings.EqualFold(shown, top.Address):
 		b.WriteString(" <" + top.Address + ">")
 	}
 	return b.String()

@@ -135,7 +135,7 @@ func TestDeliveries(t *testing.T) {
 			"=> shad <shad@test.example> F=<snd@x.example> R=loc T=t S=335 ST=sh (Permission denied: x) QT=0.018s DT=2m"},
 		{every.Delivered(eventlog.Delivery{Flag: "->", Message: m, Address: remote, ReturnPathKnown: true, Size: 277, QueueTime: 82 * ms, DeliverTime: 44 * ms}),
 			`-> a@remote.example F=<snd@x.example> P=<> R=rem T=smtp S=277 H=127.0.0.1 DS [127.0.0.1]:38525* I=[127.0.0.1]:60248 L K C="250-\"quoted\" \\back\\n250 OK" QT=0.082s DT=0.044s`},
-		{def.Delivered(eventlog.Delivery{Flag: "=>", Message: m, Address: uno, AsLocal: true}), "=> uno (one@test.example) <list@test.example> R=loc T=t"},
+		{def.Delivered(eventlog.Delivery{Flag: "=>", Message: m, Address: uno, AsLocal: true}), "=> uno <list@test.example> R=loc T=t"},
 		{every.Ancestry(eins, true), "eins (uno@test.example, one@test.example) <list@test.example>"},
 		{def.Ancestry(once, true), "second <first@test.ex>"},
 		{def.Ancestry(reply, false), ">r@x <u@y>"},

@@ -191,7 +191,7 @@ func (e *Engine) settle(run *Run, outcome Outcome) Routed {
 // clone, a child of what it was.
 func (e *Engine) clone(a *mail.Address, r *Router) *mail.Address {
 	parent := *a
-	parent.Children = 1
+	parent.Children = 1 // a itself; whoever queues the clone counts it
 	parent.Transport, parent.Hosts, parent.Outcome = "", nil, mail.Outcome{}
 	a.Parent = &parent
 	a.Unique += "/" + r.Name
