@@ -136,9 +136,7 @@ func (s *Session) identify() bool {
 		s.lookupName()
 	}
 	if list := s.main.HostRejectConnection; list != "" && s.matches(string(list)) {
-		if s.svc.Log.Has(eventlog.ConnectionReject) {
-			s.logReject("refused connection from " + s.who(false) + " (host_reject_connection)")
-		}
+		s.logSelected(eventlog.ConnectionReject, "refused connection from "+s.who(false)+" (host_reject_connection)")
 		s.line("554 SMTP service not available")
 		return false
 	}

@@ -64,6 +64,7 @@ func (s *Session) dataAllowed() bool {
 
 // receive hands the message over to the reception and words the reply. The transaction is over afterwards.
 func (s *Session) receive(data *smtp.DataReader, chunked bool) {
+	s.ownSender()
 	r := &Reception{Session: s.noun, Message: s.msg, Scope: s.Scope(), Data: data, Chunked: chunked, SizeLimit: s.sizeLimit}
 	s.setProtocol()
 	switch {

@@ -52,7 +52,11 @@ func coreExtensions() []*Extension {
 		{Name: "STARTTLS", Order: OrderSTARTTLS, Doc: "TLS (RFC 3207).", Offer: (*Session).offerTLS},
 		{Name: "SMTPUTF8", Order: OrderSMTPUTF8, Doc: "Internationalised addresses (RFC 6531).",
 			Offer: func(s *Session) (string, bool) {
-				s.utf8 = s.matches(string(s.main.SMTPUTF8AdvertiseHosts))
+				list := string(s.main.SMTPUTF8AdvertiseHosts)
+				if s.svc.World.Quirks.NoSMTPUTF8 && !s.svc.Config.IsSet("smtputf8_advertise_hosts") {
+					list = ""
+				}
+				s.utf8 = s.matches(list)
 				return "SMTPUTF8", s.utf8
 			},
 			Mail: []Parameter{{Name: "SMTPUTF8", Offered: func(s *Session) bool { return s.utf8 }, Set: setUTF8}}},

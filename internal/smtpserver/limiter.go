@@ -91,9 +91,7 @@ func (s *Session) admit() (counted netip.Addr, ok bool) {
 // temporarilyRefused refuses a client for which no connection is reserved.
 func (s *Session) temporarilyRefused(public, private string) {
 	s.line("421 " + s.hostname + ": " + public + "; please try again later")
-	if s.svc.Log.Has(eventlog.ConnectionReject) {
-		s.logReject("temporarily refused connection from " + s.who(false) + ": " + private)
-	}
+	s.logSelected(eventlog.ConnectionReject, "temporarily refused connection from "+s.who(false)+": "+private)
 }
 
 // logConnection is the line of selector smtp_connection.

@@ -195,8 +195,8 @@ func (s *Session) sizeAllowed(sender string) bool {
 		return true
 	}
 	s.line("552 Message size exceeds maximum permitted")
-	s.logReject("rejected MAIL FROM:<" + s.printable(sender) + "> " + s.who(true) + ": message too big: size" + sizeText(s.declaredSize) +
-		" max=" + strconv.FormatInt(s.sizeLimit, 10))
+	s.logSelected(eventlog.SizeReject, "rejected MAIL FROM:<"+s.printable(sender)+"> "+s.who(true)+": message too big: size"+sizeText(s.declaredSize)+
+		" max="+strconv.FormatInt(s.sizeLimit, 10))
 	return false
 }
 
@@ -235,13 +235,17 @@ func (s *Session) enough(measure func() (int64, int64), minimum, size int64, min
 	return true
 }
 
-// useSender applies what replaces the sender the client gave: an untrusted local submitter's own address, and rewriting.
+// useSender rewrites the sender.
 func (s *Session) useSender() {
-	if s.start.Untrusted && s.msg.Sender != "" && !s.untrustedMay() {
-		s.msg.Sender = s.start.Sender
-	}
 	if s.svc.RewriteEnvelope != nil && s.msg.Sender != "" {
 		s.msg.Sender = s.svc.RewriteEnvelope(s.Scope(), s.msg.Sender, true)
+	}
+}
+
+// ownSender puts an untrusted local submitter's own address in the place of the sender that it gave, when the message is read.
+func (s *Session) ownSender() {
+	if s.start.Untrusted && s.msg.Sender != "" && !s.untrustedMay() {
+		s.msg.Sender = s.start.Sender
 	}
 }
 

@@ -75,6 +75,8 @@ type Ended struct {
 	Quit bool
 	// Failed is set when the session was cut off or a batch had an error.
 	Failed bool
+	// Dropped is set when the client was cut off because of too many errors; -bs then has the exit status 1.
+	Dropped bool
 	// Messages is the number of messages accepted.
 	Messages int
 }
@@ -153,7 +155,7 @@ func (s *Session) run() (ended Ended) {
 	}
 	s.loop()
 	s.finish()
-	return Ended{Quit: s.quit, Failed: s.failed, Messages: s.noun.Messages}
+	return Ended{Quit: s.quit, Failed: s.failed, Dropped: s.dropped && !s.start.HostChecking, Messages: s.noun.Messages}
 }
 
 func panicText(r any) string {

@@ -89,6 +89,7 @@ type Session struct {
 	addressProblem string
 	quit           bool
 	failed         bool
+	dropped        bool
 	done           bool
 }
 
@@ -241,6 +242,7 @@ func (s *Session) synprotAs(syntax bool, code int, text, private string) {
 
 // tooManyErrors ends the session after the last error, of which a reply line with the code was given (0: a whole reply).
 func (s *Session) tooManyErrors(code int) {
+	s.dropped = true
 	if code > 0 {
 		s.line(replyCode(code, false) + "Too many syntax or protocol errors")
 	}

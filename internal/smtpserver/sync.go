@@ -120,6 +120,7 @@ func (s *Session) tooManyNonmail(verb string) bool {
 	s.incomplete("too many non-mail commands")
 	s.logReject("SMTP call from " + s.who(false) + " dropped: too many nonmail commands (last was \"" + s.printable(firstWord(s.lastCommand)) + "\")")
 	s.line("554 Too many nonmail commands")
+	s.dropped = true
 	s.drop("bad-commands")
 	return true
 }

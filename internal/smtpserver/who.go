@@ -83,6 +83,15 @@ func (s *Session) logPanic(text string) {
 	s.svc.Log.Write(eventlog.Entry{To: eventlog.Main | eventlog.Panic, Text: text})
 }
 
+// logSelected writes a line to the reject log, and to the main log if the selector is on.
+func (s *Session) logSelected(selector eventlog.Selector, text string) {
+	to := eventlog.Reject
+	if s.svc.Log.Has(selector) {
+		to |= eventlog.Main
+	}
+	s.svc.Log.Write(eventlog.Entry{To: to, Text: text})
+}
+
 // log3 is the debugging trace.
 func (s *Session) log3(direction, text string) {
 	if s.start.Debug != nil {
