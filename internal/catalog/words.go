@@ -81,7 +81,7 @@ func sets(s option.Set) []option.Set {
 }
 
 // supported are the words of "Support for:" that belong to no room.
-var supported = []string{"crypteq", "iconv()", "IPv6", "OpenSSL", "move_frozen_messages", "DNSSEC", "I18N"}
+var supported = []string{"crypteq", "iconv()", "IPv6", "OpenSSL", "move_frozen_messages", "DNSSEC", "I18N", "ESMTP_Limits"}
 
 // Support lists the words of -bV's "Support for:" line.
 func (c Catalog) Support() []string {

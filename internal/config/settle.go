@@ -27,6 +27,9 @@ func (r *reader) settle() error {
 	if m.QualifyRecipient == "" {
 		m.QualifyRecipient = m.QualifyDomain
 	}
+	if _, set := r.cfg.set["smtputf8_advertise_hosts"]; !set && r.request.World.Quirks.NoSMTPUTF8 {
+		m.SMTPUTF8AdvertiseHosts = ""
+	}
 	if err := r.settleUser(m); err != nil {
 		return err
 	}
