@@ -72,7 +72,7 @@ func Serve(conn *net.UnixConn, drivers []*transport.Driver, world *outside.World
 			}
 			return nil
 		})
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
