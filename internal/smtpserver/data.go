@@ -31,7 +31,7 @@ func (s *Session) data(string) {
 	}
 	if s.syncDue(SyncAlways) {
 		if input, _ := s.io.ahead(); len(input) > 0 {
-			s.syncError(input)
+			s.syncErrorLate(input)
 			return
 		}
 	}
@@ -208,7 +208,7 @@ func (s *Session) alive(chunked bool) bool {
 		return false
 	}
 	if len(input) > 0 && s.syncDue(SyncAlways) && !s.pipelining {
-		s.syncError(input)
+		s.syncErrorLate(input)
 		return false
 	}
 	return true

@@ -35,11 +35,18 @@ func (s *Session) lateSync(mark int) {
 	if mark <= len(s.io.out) {
 		s.io.out = s.io.out[:mark]
 	}
-	s.syncError(input)
+	s.syncErrorLate(input)
+}
+
+// syncErrorLate is syncError for input that arrived after the command: the log gives its length too.
+func (s *Session) syncErrorLate(input []byte) {
+	s.refuseInput(input, " ("+strconv.Itoa(len(input))+" bytes)")
 }
 
 // syncError refuses a client that sends before it may, and ends the session.
-func (s *Session) syncError(input []byte) {
+func (s *Session) syncError(input []byte) { s.refuseInput(input, "") }
+
+func (s *Session) refuseInput(input []byte, size string) {
 	advertised := "was not"
 	if s.pipelining {
 		advertised = "was"
@@ -53,6 +60,7 @@ func (s *Session) syncError(input []byte) {
 	if len(input) > len(shown) {
 		text += "..."
 	}
+	text += size
 	s.incomplete("sync failure")
 	s.logReject(text)
 	s.line("554 SMTP synchronization error")
