@@ -90,6 +90,8 @@ type Run struct {
 	Identity      Identity
 	// Force says that hosts are tried although their retry time has not come (-M, -qf).
 	Force bool
+	// DontDeliver says that a remote transport goes no further than to choose the host (-N).
+	DontDeliver bool
 	// Shadow says that this is the run of a shadow transport.
 	Shadow   bool
 	Services *Services
