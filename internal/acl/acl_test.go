@@ -86,7 +86,10 @@ func (b *bench) compile(text string) (err error) {
 			return Verified{Result: Fail, Address: a, UserMessage: "Unrouteable address", LogMessage: "Unrouteable address", Failure: "route"}
 		},
 		HostName: func(context.Context, *expand.Scope) (bool, bool, string) { return false, false, "" },
-		Delay:    func(_ context.Context, _ *expand.Scope, d time.Duration) error { b.delays = append(b.delays, d); return nil },
+		Delay: func(_ context.Context, _ *expand.Scope, d time.Duration) error {
+			b.delays = append(b.delays, d)
+			return nil
+		},
 		ReadFile: os.ReadFile,
 	})
 	return err
@@ -278,6 +281,7 @@ func TestPhases(t *testing.T) {
 		{ETRN, "accept senders = *", "ERROR |  | cannot test senders condition in ETRN ACL"},
 		{NotQuit, "accept delay = 1s", "ERROR |  | cannot use delay condition in NOTQUIT ACL"},
 		{Quit, "deny", "ERROR |  | QUIT or not-QUIT toplevel ACL may not fail ('deny' verb used incorrectly)"},
+		{Quit, "require condition = 1", "FAIL |  | "},
 		{Quit, "accept control = freeze", "ERROR |  | cannot use \"control=freeze\" in QUIT ACL"},
 		{VRFY, "accept control = queue_only", "ERROR |  | cannot use \"control=queue\" in VRFY ACL"},
 		{NotSMTP, "accept hosts = *", "ERROR |  | cannot test hosts condition in non-SMTP ACL"},
@@ -298,7 +302,7 @@ func TestHeaders(t *testing.T) {
 	b := newBench(t, "")
 	b.define(Rcpt, "accept add_header = X-A: 1\\n b\\nno header\\n:at_start:X-S: 2\n add_header = \\n:after_received:X-R: 3\\n\\n\n"+
 		" add_header = :at_start_rfc:X-F: 4\n add_header = X-A: 1\\n b\n logwrite = $headers_added\n remove_header = subject : x-gone")
-	want := "X-A: 1\n b\nX-ACL-Warn: no header\nX-S: 2\nX-R: 3\nX-F: 4"
+	want := "X-A: 1\n\n b\nX-ACL-Warn: no header\nX-S: 2\nX-R: 3\nX-F: 4"
 	if len(b.log) != 1 || b.log[0] != want {
 		t.Errorf("headers_added: %q", b.log)
 	}

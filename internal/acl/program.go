@@ -52,6 +52,12 @@ func (p *Program) Run(ctx context.Context, s *expand.Scope, phase Phase, text st
 	if s.Address == nil && s.Recipient != nil && phaseHasRecipient.Has(phase) {
 		s.Address = addressOf(s.Recipient.Address)
 	}
+	if seesRecipients.Has(phase) {
+		defer s.SetExtra("recipients_visible", mail.Value{S: "1"})()
+	}
+	if showsRecipients.Has(phase) {
+		defer s.SetExtra("recipients_visible", mail.Clean("1"))()
+	}
 	r := &Run{Ctx: ctx, Scope: s, Phase: phase, Services: p.services, program: p, targets: LogMain | LogReject}
 	verdict := r.internal(text)
 	out := Outcome{Verdict: verdict, UserMessage: r.UserMessage, LogMessage: r.LogMessage, LogTargets: r.targets}
@@ -66,6 +72,12 @@ func (p *Program) Run(ctx context.Context, s *expand.Scope, phase Phase, text st
 }
 
 var phaseHasRecipient = Phases(Rcpt, VRFY, PRDR)
+
+// showsRecipients are the phases in which $recipients may be seen (spec 11.9).
+var showsRecipients = Phases(Predata, Data, MIME, NotSMTPMIME, NotSMTPStart, NotSMTP, PRDR)
+
+// seesRecipients are the phases in which $recipients may be seen (spec 11.9).
+var seesRecipients = messagePhases &^ Phases(Mail, Rcpt)
 
 // Named tells whether the configuration has an ACL of the name.
 func (p *Program) Named(name string) bool { return p.named[name] != nil }

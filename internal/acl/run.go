@@ -75,9 +75,6 @@ func (r *Run) run(l *accessList) Verdict {
 		st := &l.statements[i]
 		r.UserMessage, r.LogMessage = "", ""
 		r.debug("processing \"%s\" (%s %d)", st.verb, st.file, st.line)
-		if r.depth == 0 && (r.Phase == Quit || r.Phase == NotQuit) && st.verb != Accept && st.verb != Warn {
-			return r.Mistake("QUIT or not-QUIT toplevel ACL may not fail ('" + st.verb.String() + "' verb used incorrectly)")
-		}
 		r.Verb = st.verb
 		verdict, endpass := r.conditions(st)
 		r.setVerifyMessage("")
@@ -86,6 +83,9 @@ func (r *Run) run(l *accessList) Verdict {
 			return verdict
 		}
 		if final, stop := r.obey(st, verdict, endpass, l.name); stop {
+			if r.depth == 0 && (r.Phase == Quit || r.Phase == NotQuit) && st.verb != Accept {
+				return r.Mistake("QUIT or not-QUIT toplevel ACL may not fail ('" + st.verb.String() + "' verb used incorrectly)")
+			}
 			return final
 		}
 	}

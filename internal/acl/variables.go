@@ -46,7 +46,8 @@ func Variables() []expand.Variable {
 	return rows
 }
 
-// headersAdded lists the pending header lines, separated by newlines, in the order of the requests.
+// headersAdded is a list of the pending header lines in the order of the requests. Its separator is a newline, so that those within a
+// header line are doubled.
 func headersAdded(s *expand.Scope) (mail.Value, error) {
 	if s.Message == nil {
 		return mail.Value{}, nil
@@ -55,9 +56,9 @@ func headersAdded(s *expand.Scope) (mail.Value, error) {
 	if p == nil || len(p.Added) == 0 {
 		return mail.Value{}, nil
 	}
-	var b strings.Builder
-	for _, h := range p.Added {
-		b.WriteString(h.Text)
+	lines := make([]string, len(p.Added))
+	for i, h := range p.Added {
+		lines[i] = strings.ReplaceAll(strings.TrimSuffix(h.Text, "\n"), "\n", "\n\n")
 	}
-	return mail.Taint(strings.TrimSuffix(b.String(), "\n")), nil
+	return mail.Taint(strings.Join(lines, "\n")), nil
 }
