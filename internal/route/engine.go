@@ -81,6 +81,10 @@ func (e *Engine) from(ctx context.Context, s *expand.Scope, a *mail.Address, sta
 			continue
 		}
 		run := &Run{Ctx: ctx, Scope: s, Router: r, Address: a, Engine: e, Mode: a.Mode}
+		if r.Generic.Unseen.Value || r.Generic.Unseen.Text != "" {
+			run.before = &before{errorsTo: a.ErrorsTo, errorsToSet: a.ErrorsToSet, ignoreError: a.IgnoreError,
+				extraHeaders: a.ExtraHeaders, removeHeaders: a.RemoveHeaders}
+		}
 		outcome := Decline
 		switch run.prepare() {
 		case skip:
@@ -132,7 +136,8 @@ func (e *Engine) deferred(a *mail.Address, errno int, text string) Routed {
 
 // unrouteable ends routing when no router is left. last is the last one that was considered.
 func (e *Engine) unrouteable(s *expand.Scope, a *mail.Address, last *Router) Routed {
-	if a.Outcome.Message == "" {
+	text := a.Outcome.Message == "" // otherwise a router that declined left one, which is not for the sender
+	if text {
 		a.Outcome.Message = unrouteable
 		if last != nil && last.Generic.CannotRouteMessage != "" {
 			v, err := s.Engine.Expand(s, string(last.Generic.CannotRouteMessage))
@@ -143,6 +148,9 @@ func (e *Engine) unrouteable(s *expand.Scope, a *mail.Address, last *Router) Rou
 				e.panic(s, fmt.Sprintf("failed to expand cannot_route_message in %s router: %s", last.Name, err))
 			}
 		}
+	}
+	if a.Outcome.UserMessage == "" && text {
+		a.Outcome.UserMessage = a.Outcome.Message
 	}
 	a.Router = ""
 	a.Outcome.Result = mail.Failed
@@ -168,7 +176,7 @@ func (e *Engine) settle(run *Run, outcome Outcome) Routed {
 		a.Outcome.Result, a.Outcome.Message = mail.Failed, r.Name+" router forced verify failure"
 		return Routed{Outcome: Fail, Address: a}
 	}
-	a.Outcome.Message = ""
+	a.Outcome.Message, a.Outcome.UserMessage = "", ""
 	out.Children, out.Assigned, out.Local = run.children, run.assigned, run.local
 	if outcome == Rerouted {
 		return out
@@ -179,7 +187,7 @@ func (e *Engine) settle(run *Run, outcome Outcome) Routed {
 		return e.deferred(a, mail.ErrnoExpandFail, err.Error())
 	}
 	if unseen && r.Index+1 < len(e.routers) {
-		out.Children = append([]*mail.Address{e.clone(a, r)}, out.Children...)
+		out.Children = append([]*mail.Address{e.clone(a, r, run.before)}, out.Children...)
 		if outcome == Discard {
 			out.Outcome = Accepted
 		}
@@ -187,16 +195,24 @@ func (e *Engine) settle(run *Run, outcome Outcome) Routed {
 	return out
 }
 
+// before is what an address had before a router with "unseen" changed it.
+type before struct {
+	errorsTo                    string
+	errorsToSet, ignoreError    bool
+	extraHeaders, removeHeaders []string
+}
+
 // clone makes the copy of an address that goes on behind a router with "unseen". The address itself becomes, like the
 // clone, a child of what it was.
-func (e *Engine) clone(a *mail.Address, r *Router) *mail.Address {
+func (e *Engine) clone(a *mail.Address, r *Router, was *before) *mail.Address {
 	parent := *a
 	parent.Children = 1 // a itself; whoever queues the clone counts it
 	parent.Transport, parent.Hosts, parent.Outcome = "", nil, mail.Outcome{}
 	a.Parent = &parent
 	a.Unique += "/" + r.Name
 	c := newChild(&parent, a.Address)
-	c.ExtraHeaders, c.RemoveHeaders = nil, nil
+	c.ErrorsTo, c.ErrorsToSet, c.IgnoreError = was.errorsTo, was.errorsToSet, was.ignoreError
+	c.ExtraHeaders, c.RemoveHeaders = was.extraHeaders, was.removeHeaders
 	c.StartRouter = e.routers[r.Index+1].Name
 	return c
 }

@@ -52,8 +52,8 @@ func (e *Engine) Verify(ctx context.Context, s *expand.Scope, address string, o 
 		case Fail:
 			v.Result, v.Failure = mail.Failed, "route"
 			v.Message, v.UserMessage = a.Outcome.Message, a.Outcome.UserMessage
-			if v.UserMessage == "" {
-				v.UserMessage = v.Message
+			if v.UserMessage == "" && !o.Sender {
+				v.UserMessage = v.Message // senders are told what is meant for them only
 			}
 			return v
 		case Defer, Error:

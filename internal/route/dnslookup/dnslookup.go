@@ -149,6 +149,8 @@ func find(r *route.Run, c *settings, q hostfind.Request) (hostfind.Answer, route
 			a.Outcome.Message = "all relevant MX records point to non-existent hosts"
 			if answer.AddressMX {
 				a.Outcome.Message += " or (invalidly) to IP addresses"
+				a.Outcome.UserMessage = "It appears that the DNS operator for " + a.Domain +
+					"\nhas installed an invalid MX record with an IP address\ninstead of a domain name on the right hand side."
 			}
 		case hostfind.Again:
 			return answer, again(r, "host lookup did not complete")

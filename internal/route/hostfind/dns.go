@@ -64,7 +64,24 @@ func (f *finder) lookup(name string, t outside.RRType) (outside.Answer, error) {
 			return a, outside.ErrNoHost
 		}
 	}
+	err = f.judgeSecurity(&a, err)
 	return a, err
+}
+
+// judgeSecurity leaves Secure set only where it was asked for, and sets it for authoritative answers of dns_trust_aa.
+func (f *finder) judgeSecurity(a *outside.Answer, err error) error {
+	if err != nil {
+		return err
+	}
+	if a.Authoritative && !a.Secure && f.main.DNSTrustAA != "" {
+		trusted, err := f.matches(string(f.main.DNSTrustAA), strings.TrimSuffix(a.Canonical, "."))
+		if err != nil {
+			return err
+		}
+		a.Secure = trusted
+	}
+	a.Secure = a.Secure && (f.ask || f.require)
+	return nil
 }
 
 // definite tells whether an error says that there is no such record.
