@@ -181,6 +181,7 @@ func (d *Deliverer) attempt(ctx context.Context, l *spool.Locked, msg *mail.Mess
 	a := &attempt{d: d, ctx: ctx, locked: l, msg: msg, options: o, now: d.World.Clock.Now(),
 		done: make(map[string]bool, len(msg.NonRecipients)), seen: make(map[string]*mail.Address)}
 	a.scope = d.Engine.NewScope(ctx, d.Config, msg.Session, msg)
+	a.mark(a.scope)
 	for _, n := range msg.NonRecipients {
 		a.done[n] = true
 	}
@@ -205,7 +206,6 @@ func (a *attempt) run() Status {
 			a.rememberWaiting()
 			return Waiting
 		}
-		a.logRoutingEnds()
 		a.outstanding = len(a.local) + len(a.remote)
 		a.deliverLocal()
 		a.deliverRemote()

@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -81,7 +82,7 @@ func (a *attempt) updateRetry() {
 		}
 	}
 	var still []*mail.Address
-	for _, addr := range a.deferred {
+	for _, addr := range slices.Backward(a.deferred) {
 		tried, over := 0, 0
 		for _, u := range addr.Outcome.RetryKeys {
 			out := a.d.Rules.Update(a.ctx, a.scope, a.d.Hints, u, domainOf(addr), a.msg.Sender, a.received())
@@ -110,6 +111,7 @@ func (a *attempt) updateRetry() {
 			a.note(text)
 		}
 	}
+	slices.Reverse(still)
 	a.deferred = still
 }
 
@@ -129,17 +131,20 @@ func (a *attempt) bounces() {
 	groups := map[string][]*mail.Address{}
 	var order []string
 	for _, addr := range a.failed {
-		if addr.IgnoreError || addr.Notify != 0 && addr.Notify&mail.NotifyFailure == 0 {
-			a.giveUp(addr)
-			continue
-		}
+		unwanted := addr.Notify != 0 && addr.Notify&mail.NotifyFailure == 0
 		to := a.msg.Sender
 		if addr.ErrorsToSet {
 			to = strings.Trim(addr.ErrorsTo, "<>")
-			if to == "" {
-				a.giveUp(addr)
-				continue
-			}
+		}
+		switch {
+		case a.msg.Sender != "" && addr.ErrorsToSet && to == "", addr.IgnoreError:
+			a.ignored(addr, "")
+			a.giveUp(addr)
+			continue
+		case unwanted:
+			a.ignored(addr, "RFC 3461 DSN, failure notify not requested")
+			a.giveUp(addr)
+			continue
 		}
 		if to == "" {
 			a.freezeBounce(addr)
@@ -161,7 +166,7 @@ func (a *attempt) freezeBounce(addr *mail.Address) {
 	after := a.d.Main.IgnoreBounceErrorsAfter
 	if a.waited() >= after || a.options.GiveUp {
 		if !a.options.GiveUp {
-			a.d.Log.Mainf(a.msg.ID, "error ignored for %s", addr.Address)
+			a.ignored(addr, "")
 		}
 		a.giveUp(addr)
 		return
@@ -173,11 +178,20 @@ func (a *attempt) freezeBounce(addr *mail.Address) {
 	a.deferred = append(a.deferred, addr)
 }
 
+// ignored logs that nobody is told of a failure, and why where that is not plain.
+func (a *attempt) ignored(addr *mail.Address, why string) {
+	if a.silent(addr) || a.options.GiveUp {
+		return
+	}
+	text := a.format().Ancestry(addr, false) + ": error ignored"
+	if why != "" {
+		text += ": " + why
+	}
+	a.d.Log.Mainf(a.msg.ID, "%s", text)
+}
+
 // giveUp ends a failed address about which nobody is told.
 func (a *attempt) giveUp(addr *mail.Address) {
-	if addr.Address != "" && a.options.Caller == "" && addr.IgnoreError && a.msg.Sender != "" && addr.ErrorsTo == "" {
-		a.d.Log.Mainf(a.msg.ID, "error ignored for %s", addr.Address)
-	}
 	a.finishUnique(addr.Unique)
 	a.childDone(addr)
 }
@@ -327,7 +341,7 @@ func (a *attempt) freezeIfAsked() {
 			}
 		}
 		a.d.Log.Mainf(a.msg.ID, "%s", line)
-		a.note("*** " + line + " ***")
+		a.noteBare("*** " + line)
 		a.d.Bouncer.TellFrozen(a.ctx, bounce.Report{Message: a.msg, Scope: a.scope, Addresses: a.deferred})
 		return
 	}
@@ -390,7 +404,7 @@ func (a *attempt) keep() Status {
 // onlyWaiting tells whether nothing was tried: every address waits for a queue run.
 func onlyWaiting(addrs []*mail.Address) bool {
 	for _, addr := range addrs {
-		if addr.Outcome.Errno != -1 || !strings.HasPrefix(addr.Outcome.Message, "first-pass only routing") {
+		if addr.Outcome.Message != explicitlyQueued && addr.Outcome.Message != queuedDomain {
 			return false
 		}
 	}

@@ -136,7 +136,7 @@ func (a *attempt) runFor(group []*mail.Address) *transport.Run {
 	}
 	return &transport.Run{
 		Transport: a.d.Transports[first.Transport], Message: a.msg, Body: a.transportBody(), Addresses: group, Scope: s,
-		Sender: sender, ReturnPath: sender, Services: a.servicesFor(),
+		Sender: sender, ReturnPath: sender, Force: a.options.Force, DontDeliver: a.options.DontDeliver, Services: a.servicesFor(),
 	}
 }
 

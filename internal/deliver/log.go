@@ -65,23 +65,24 @@ func (a *attempt) logDelivery(addr *mail.Address, t *transport.Transport) {
 	a.d.Log.Mainf(a.msg.ID, "%s", a.format().Delivered(d))
 }
 
-// logDiscard writes the line of an address that was sent to :blackhole:.
+// logDiscard writes the line of an address that was sent to :blackhole: or to /dev/null.
 func (a *attempt) logDiscard(addr *mail.Address) {
 	if a.silent(addr) {
 		return
 	}
-	line := "=> " + discardName(addr) + " <" + addr.Address + ">"
-	if addr.Router != "" {
-		line += " R=" + addr.Router
-	}
-	a.d.Log.Mainf(a.msg.ID, "%s", line)
-}
-
-func discardName(addr *mail.Address) string {
+	name := ":blackhole:"
 	if addr.Kind == mail.KindFile {
-		return addr.Address
+		name = a.format().Ancestry(addr, false)
+	} else {
+		name += " <" + addr.Address + ">"
 	}
-	return ":blackhole:"
+	if addr.Router != "" {
+		name += " R=" + addr.Router
+	}
+	if addr.Transport != "" {
+		name += " T=" + addr.Transport
+	}
+	a.d.Log.Mainf(a.msg.ID, "=> %s", name)
 }
 
 func (a *attempt) logFailure(addr *mail.Address) {
@@ -113,16 +114,6 @@ func (a *attempt) logDeferral(addr *mail.Address) {
 	}
 	a.d.Log.Write(eventlog.Entry{To: to, ID: a.msg.ID, Text: text})
 	a.note(text[len("== "):])
-}
-
-// logRoutingEnds logs the addresses for which routing was the end of this attempt.
-func (a *attempt) logRoutingEnds() {
-	for _, addr := range a.failed {
-		a.logFailure(addr)
-	}
-	for _, addr := range a.deferred {
-		a.logDeferral(addr)
-	}
 }
 
 // completed writes the last line of a message.

@@ -18,6 +18,13 @@ func (a *attempt) note(text string) {
 	a.notes = append(a.notes, a.d.Log.Stamp(a.d.World.Clock.Now())+eventlog.Printable(text, true)+"\n")
 }
 
+// noteBare adds a line without the time.
+func (a *attempt) noteBare(text string) {
+	if a.d.Main.MessageLogs {
+		a.notes = append(a.notes, eventlog.Printable(text, true)+"\n")
+	}
+}
+
 // noteSuccess adds the line of a delivered address.
 func (a *attempt) noteSuccess(addr *mail.Address) {
 	top := addr

@@ -95,18 +95,12 @@ func sameRemote(x, y *mail.Address) bool {
 
 func (a *attempt) runRemote(group []*mail.Address) {
 	r := a.runFor(group)
-	switch {
-	case a.options.DontDeliver:
-		r.Set(mail.Outcome{Result: mail.Delivered})
-	default:
-		release, ok := a.parallelRun(r)
-		if !ok {
-			r.Set(mail.Outcome{Result: mail.Deferred, Errno: mail.ErrnoTransportLimit, Message: "concurrency limit reached for transport"})
-			break
-		}
+	if release, ok := a.parallelRun(r); ok {
 		err := a.remote1(r)
 		release()
 		r.Settle(err)
+	} else {
+		r.Set(mail.Outcome{Result: mail.Deferred, Errno: mail.ErrnoTransportLimit, Message: "concurrency limit reached for transport"})
 	}
 	a.settleAll(group, r.Transport)
 }
@@ -121,10 +115,14 @@ func (a *attempt) remote1(r *transport.Run) error {
 // rememberWaiting ends the first stage of a two-stage queue run: the hosts of each remote address now know that the message waits
 // for them, so that the second stage can send it over a connection that another message opened.
 func (a *attempt) rememberWaiting() {
-	if a.d.Waiting == nil {
-		return
-	}
 	for _, addr := range a.remote {
+		a.waits(addr)
+	}
+}
+
+// waits notes that the message waits for the hosts of an address.
+func (a *attempt) waits(addr *mail.Address) {
+	if a.d.Waiting != nil {
 		a.d.Waiting(a.ctx, a.msg.ID, addr)
 	}
 }

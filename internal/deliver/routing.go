@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"exigo/internal/expand"
@@ -27,43 +28,64 @@ const maxGenerations = 200
 // routeAll routes every address, and the addresses that redirection makes of them, until none is left.
 func (a *attempt) routeAll() {
 	for round := 0; len(a.fresh) > 0 && round < maxGenerations; round++ {
-		batch := a.fresh
+		var batch []*mail.Address
+		for _, addr := range a.fresh {
+			if a.consider(addr) {
+				batch = append(batch, addr)
+			}
+		}
 		a.fresh = nil
-		for _, addr := range batch {
+		// The last one is routed first, and what is routed last is delivered first: deliveries are in the order of the
+		// recipients, the copies behind "unseen" routers ahead of the rest.
+		for i := len(batch) - 1; i >= 0; i-- {
 			if a.ctx.Err() != nil {
-				a.deferAddress(addr, -1, "delivery interrupted")
+				a.deferAddress(batch[i], -1, "delivery interrupted")
+				a.logDeferral(batch[i])
 				continue
 			}
-			a.consider(addr)
+			a.route(batch[i])
 		}
 	}
 	for _, addr := range a.fresh {
 		a.deferAddress(addr, -1, "too many generations of redirected addresses")
+		a.logDeferral(addr)
 	}
 	a.fresh = nil
+	slices.Reverse(a.local)
+	slices.Reverse(a.remote)
 }
 
-// consider takes one new address: it drops what is done or doubled, holds what is held, and routes the rest.
-func (a *attempt) consider(addr *mail.Address) {
+// consider takes one new address: it drops what is done or doubled, and holds what is held. It tells whether the address is to be
+// routed.
+func (a *attempt) consider(addr *mail.Address) bool {
 	if a.done[addr.Unique] {
 		a.orphan(addr)
-		return
+		return false
 	}
 	if first, doubled := a.seen[addr.Unique]; doubled {
 		a.duplicates = append(a.duplicates, duplicate{addr, first})
-		return
+		return false
 	}
 	a.seen[addr.Unique] = addr
+	if addr.Kind == mail.KindFile && addr.Address == devNull {
+		addr.Transport = bypassed
+		a.discarded(addr)
+		return false
+	}
 	if addr.Kind != mail.KindNormal {
 		// A pipe, file or automatic reply has its transport already.
 		a.assign(addr, true)
-		return
+		return false
 	}
 	if a.held(addr) || a.notYet(addr) {
-		return
+		a.logDeferral(addr)
+		return false
 	}
-	a.route(addr)
+	return true
 }
+
+// devNull is a file to which nothing need be written; the log shows bypassed in place of the transport.
+const devNull, bypassed = "/dev/null", "**bypassed**"
 
 // orphan finishes an address for which nothing is to be done, and its ancestors if it was their last child.
 func (a *attempt) orphan(addr *mail.Address) { a.childDone(addr) }
@@ -121,12 +143,11 @@ func (a *attempt) route(addr *mail.Address) {
 	addr = r.Address
 	switch r.Outcome {
 	case route.Accepted, route.Rerouted:
-		addr.Children += len(r.Children)
-		a.fresh = append(a.fresh, r.Children...)
+		for _, c := range r.Children {
+			c.Parent.Children++
+		}
+		a.fresh = append(r.Children[:len(r.Children):len(r.Children)], a.fresh...)
 		if addr.Transport != "" {
-			if len(r.Children) > 0 {
-				addr.Children++ // an unseen delivery is a child of its own
-			}
 			a.assign(addr, r.Local)
 		} else if len(r.Children) == 0 {
 			a.discarded(addr)
@@ -136,6 +157,7 @@ func (a *attempt) route(addr *mail.Address) {
 	case route.Fail:
 		addr.Outcome.Result = mail.Failed
 		a.failed = append(a.failed, addr)
+		a.logFailure(addr)
 	default:
 		if addr.Outcome.Result != mail.Panicked {
 			addr.Outcome.Result = mail.Deferred
@@ -144,6 +166,7 @@ func (a *attempt) route(addr *mail.Address) {
 			a.addRoutingRetry(addr, false)
 		}
 		a.deferred = append(a.deferred, addr)
+		a.logDeferral(addr)
 		return
 	}
 	a.addRoutingRetry(addr, true)
@@ -173,7 +196,15 @@ func (a *attempt) addRoutingRetry(addr *mail.Address, success bool) {
 func (a *attempt) routingScope(addr *mail.Address) *expand.Scope {
 	s := a.d.Engine.NewScope(a.ctx, a.d.Config, a.msg.Session, a.msg)
 	s.Address = addr
+	a.mark(s)
 	return s
+}
+
+// mark tells the expansions of a scope what kind of attempt this is.
+func (a *attempt) mark(s *expand.Scope) {
+	if a.options.QueueRun {
+		s.SetExtra("queue_running", mail.Clean("yes"))
+	}
 }
 
 // assign puts an address with a transport on the list of local or remote deliveries.
@@ -182,6 +213,7 @@ func (a *attempt) assign(addr *mail.Address, local bool) {
 	if !ok {
 		addr.Outcome = mail.Outcome{Result: mail.Panicked, Errno: mail.ErrnoBadTransport, Message: noTransport(addr.Transport)}
 		a.deferred = append(a.deferred, addr)
+		a.logDeferral(addr)
 		return
 	}
 	if t.Driver.Local != nil {
@@ -189,13 +221,20 @@ func (a *attempt) assign(addr *mail.Address, local bool) {
 		return
 	}
 	if a.queueDomain(addr) {
+		a.logDeferral(addr)
 		return
 	}
 	a.remote = append(a.remote, addr)
 }
 
-// queueDomain defers remote deliveries that wait for a queue run: -odqs, queue_smtp_domains, queue_domains and the
-// control of the same name; and those that are left out of a local queue run.
+// explicitlyQueued is the reason of deferral for -odqs and control = queue/first_pass_route, queuedDomain for queue_smtp_domains.
+const (
+	explicitlyQueued = "SMTP delivery explicitly queued"
+	queuedDomain     = "first-pass only routing due to -odqs, queue_smtp_domains or control=queue"
+)
+
+// queueDomain defers remote deliveries that wait for a queue run: -odqs, queue_smtp_domains, and the control queue with
+// first_pass_route; and those that are left out of a local queue run.
 func (a *attempt) queueDomain(addr *mail.Address) bool {
 	if a.options.LocalOnly {
 		a.deferAddress(addr, 0, "")
@@ -205,19 +244,24 @@ func (a *attempt) queueDomain(addr *mail.Address) bool {
 	if a.options.QueueRun || a.options.Force {
 		return false
 	}
-	wait := a.options.QueueSMTP
-	if !wait && a.d.Main.QueueSMTPDomains != "" {
-		m, err := list.Domain(a.scope, string(a.d.Main.QueueSMTPDomains), addr.Domain)
-		if err != nil && !errors.Is(err, expand.ErrForced) {
-			a.deferAddress(addr, mail.ErrnoListDefer, "queue_smtp_domains lookup deferred")
-			return true
-		}
-		wait = m.Matched
+	if a.options.QueueSMTP {
+		a.deferAddress(addr, 0, explicitlyQueued)
+		a.waits(addr)
+		return true
 	}
-	if wait {
-		a.deferAddress(addr, -1, "first-pass only routing due to -odqs, queue_smtp_domains or control=queue")
+	if a.d.Main.QueueSMTPDomains == "" {
+		return false
 	}
-	return wait
+	m, err := list.Domain(a.scope, string(a.d.Main.QueueSMTPDomains), addr.Domain)
+	if err != nil && !errors.Is(err, expand.ErrForced) {
+		a.deferAddress(addr, mail.ErrnoListDefer, "queue_smtp_domains lookup deferred")
+		return true
+	}
+	if m.Matched {
+		a.deferAddress(addr, -1, queuedDomain)
+		a.waits(addr)
+	}
+	return m.Matched
 }
 
 // discarded ends an address that leads nowhere on purpose.

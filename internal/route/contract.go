@@ -108,7 +108,8 @@ type Run struct {
 
 	children        []*mail.Address
 	assigned, local bool
-	home            string // $home
+	home            string  // $home
+	before          *before // with "unseen"
 }
 
 // LocalUser is what check_local_user found.

@@ -295,6 +295,11 @@ const (
 func (d *delivery) deliverTo(h *mail.Host, known, more bool) {
 	host := *h
 	host.Port = d.portOf(h)
+	if d.run.DontDeliver {
+		d.setAll(d.pending, mail.Outcome{Result: mail.Delivered, Host: &host, Confirmation: "delivery bypassed by -N option"})
+		d.pending = nil
+		return
+	}
 	before := d.pending
 	p := d.session(&host, more)
 	hostKey, messageKey := d.hostKeys(h)
