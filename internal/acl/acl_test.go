@@ -482,6 +482,36 @@ b.c.dom.ex. A 127.0.0.3
 	}
 }
 
+// TestCSA follows spec 44.52.
+func TestCSA(t *testing.T) {
+	zone := `
+_client._smtp.csa1.ex. SRV 1 2 0 csa1.ex.
+_client._smtp.csa2.ex. SRV 1 1 0 csa2.ex.
+_client._smtp.csa3.ex. SRV 1 2 0 none.ex.
+_client._smtp.all.ex. SRV 1 2 1 csa1.ex.
+_client._smtp.some.ex. SRV 1 2 0 csa1.ex.
+_client._smtp.4.3.2.1.in-addr.arpa. SRV 1 2 0 csa1.ex.
+csa1.ex. A 1.2.3.4
+csa2.ex. A 1.2.3.4
+`
+	for domain, want := range map[string]string{
+		"csa1.ex": "ok", "csa2.ex": "fail host name not authorized", "csa3.ex": "fail no authorized addresses", "no.ex": "unknown",
+		"a.b.all.ex": "fail explicit authorization required", "a.some.ex": "unknown", "again.ex": "defer", "[1.2.3.4]": "ok",
+	} {
+		b := newBench(t, "")
+		b.world.DNS = testkit.NewZones(t, zone).Fail("again.ex", outside.ErrTryAgain)
+		b.scope.Session.HELO = domain
+		o := b.define(Mail, "accept verify = csa\n logwrite = $csa_status")
+		got := strings.Join(b.log, "")
+		if o.Verdict == Fail {
+			got = "fail " + strings.TrimPrefix(o.UserMessage, "client SMTP authorization ")
+		}
+		if got != want {
+			t.Errorf("%s: %q", domain, got)
+		}
+	}
+}
+
 func TestRateLimit(t *testing.T) {
 	b := newBench(t, "")
 	db := hints.New(hints.Options{SpoolDirectory: t.TempDir(), Clock: b.world.Clock, UID: -1, GID: -1})

@@ -226,6 +226,4 @@ type Services struct {
 	SetDSCP func(s *expand.Scope, value int) error
 	// ReadFile reads an ACL file.
 	ReadFile func(path string) ([]byte, error)
-	// CSA checks client SMTP authorization of a domain: status is "ok", "unknown", "defer" or "fail", reason the text of a failure.
-	CSA func(ctx context.Context, s *expand.Scope, domain string) (status, reason string)
 }

@@ -72,25 +72,6 @@ func verifyCertificate(r *Run, _, _ string, _ []string) Verdict {
 	return Fail
 }
 
-// verifyCSA checks client SMTP authorization; the status is a variable, and only "fail" is a failure (spec 44.52).
-func verifyCSA(r *Run, _, _ string, options []string) Verdict {
-	domain := r.Scope.Session.HELO
-	if len(options) > 0 && options[0] != "" {
-		domain = options[0]
-	}
-	if r.Services.CSA == nil {
-		return r.Mistake("verify = csa is not supported yet")
-	}
-	status, reason := r.Services.CSA(r.Ctx, r.Scope, domain)
-	r.setExtra("csa_status", mail.Value{S: status})
-	if status != "fail" {
-		return OK
-	}
-	r.LogMessage = "client SMTP authorization " + reason
-	r.UserMessage = r.LogMessage
-	return Fail
-}
-
 // verifyHELO is true for sessions that are not on TCP.
 func verifyHELO(r *Run, _, _ string, _ []string) Verdict {
 	s := r.Scope.Session
