@@ -47,9 +47,8 @@ func (s *Server) smtpServices() smtpserver.Services {
 			return s.ACL.Run(ctx, sc, phase, text), nil
 		},
 		MatchHost: matchHost, MatchDomain: matchDomain, MatchAddress: matchAddress,
-		Receive:         s.receiveSMTP,
-		RewriteSMTP:     func(sc *expand.Scope, a string, sender bool) string { return s.Rewriter().SMTP(sc, a, sender) },
-		RewriteEnvelope: func(sc *expand.Scope, a string, sender bool) string { return s.Rewriter().Address(sc, a, sender) },
+		Receive:     s.receiveSMTP,
+		RewriteSMTP: func(sc *expand.Scope, a string, sender bool) string { return s.Rewriter().SMTP(sc, a, sender) },
 		Verify: func(ctx context.Context, sc *expand.Scope, address string) acl.Verified {
 			return s.verifyForACL(ctx, sc, address, acl.VerifyOptions{})
 		},

@@ -63,6 +63,9 @@ func (p *Program) expand(ctx context.Context) error {
 		session = m.Session
 	}
 	s := p.Server.Engine.NewScope(ctx, p.Server.Config, session, m)
+	if m != nil {
+		defer s.SetExtra("recipients_visible", mail.Clean("1"))()
+	}
 	out := bufio.NewWriter(p.Stdout)
 	defer out.Flush()
 	console := *p

@@ -47,6 +47,7 @@ type Message struct {
 
 	// Size is $message_size (whole message with headers, as received); BodySize, BodyLines, BodyZeros the body's.
 	Size, BodySize   int64
+	// Lines is $message_linecount: during reception the lines received, the empty one after the header section included; later see CountLines.
 	Lines, BodyLines int
 	BodyZeros        int
 	MaxReceivedLine  int
@@ -60,6 +61,16 @@ type Message struct {
 	Controls Controls
 	Verdicts []Verdict
 	Bag      Bag
+}
+
+// CountLines sets Lines to what it is after reception: the lines of the header section and of the body, without the empty one between them.
+func (m *Message) CountLines() {
+	m.Lines = m.BodyLines
+	for _, h := range m.Headers {
+		if h.Type != '*' {
+			m.Lines += strings.Count(h.Text, "\n")
+		}
+	}
 }
 
 // Controls is what ACLs (and command line) decided about the message at hand.

@@ -39,7 +39,8 @@ func (s *Session) accept() {
 		s.io.conn, client = p, p
 	}
 	for _, a := range s.svc.Accept {
-		if s.refused = a.Begin(s, client); s.refused != nil {
+		if r := a.Begin(s, client); r != nil {
+			s.refuseAll = replyCode(r.Code, false) + r.Text
 			return
 		}
 	}

@@ -135,7 +135,7 @@ func (s *Session) senderFailure(r refusal, prefix, code string) {
 		if failed.LogMessage != "" {
 			line += ": " + s.printable(failed.LogMessage)
 		}
-		s.logMain(line)
+		s.logReject(line)
 	}
 	if failed.Result == acl.Defer {
 		if text := failed.LogMessage; text != "" && s.main.SMTPReturnErrorDetails {
@@ -175,7 +175,7 @@ func (s *Session) logRefusal(r refusal, prefix, logMessage string) {
 	b.WriteString(prefix)
 	b.WriteString(s.tlsRejectItems())
 	switch r.phase {
-	case acl.Rcpt, acl.Predata, acl.Data, acl.PRDR, acl.MIME, acl.DKIM:
+	case acl.Rcpt, acl.Data, acl.PRDR, acl.MIME, acl.DKIM:
 		b.WriteString(" F=<" + s.printable(s.sender()) + ">")
 	}
 	if s.noun.Authenticator != "" && r.phase != acl.Connect {

@@ -95,7 +95,7 @@ func (s *Session) receive(data *smtp.DataReader, chunked bool) {
 	case result.Refused != nil:
 		s.refuseMessage(r.Message, result)
 	case result.Reply != "":
-		if chunked && result.Reply[0] == '2' {
+		if chunked && strings.HasPrefix(result.Reply, "250 OK") {
 			s.line(s.chunks.note())
 		}
 		s.rawReply(result.Reply)

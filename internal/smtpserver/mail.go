@@ -29,8 +29,10 @@ func (s *Session) mailCommand(argument string) {
 		return
 	}
 	s.msg.RawSender, s.msg.Sender, s.msg.SenderSet = sender, sender, true
+	if s.declaredSize > 0 {
+		s.msg.Size = s.declaredSize
+	}
 	s.msg.Received = s.svc.World.Clock.Now()
-	s.useSender()
 	reply := "OK"
 	if s.main.ACLSMTPMail != "" && !s.silent {
 		outcome := s.runACL(acl.Mail, string(s.main.ACLSMTPMail))
@@ -233,13 +235,6 @@ func (s *Session) enough(measure func() (int64, int64), minimum, size int64, min
 		return false
 	}
 	return true
-}
-
-// useSender rewrites the sender.
-func (s *Session) useSender() {
-	if s.svc.RewriteEnvelope != nil && s.msg.Sender != "" {
-		s.msg.Sender = s.svc.RewriteEnvelope(s.Scope(), s.msg.Sender, true)
-	}
 }
 
 // ownSender puts an untrusted local submitter's own address in the place of the sender that it gave, when the message is read.

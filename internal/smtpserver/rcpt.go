@@ -117,9 +117,6 @@ func (s *Session) roomForRecipient() bool {
 // decideRecipient asks the ACL about a recipient and takes it, or not.
 func (s *Session) decideRecipient(address string) {
 	r := mail.Recipient{Address: address, Parent: -1, ORCPT: s.rcptORCPT, Notify: s.rcptNotify}
-	if s.svc.RewriteEnvelope != nil {
-		r.Address = s.svc.RewriteEnvelope(s.Scope(), r.Address, false)
-	}
 	outcome := acl.Outcome{Verdict: acl.OK}
 	switch {
 	case s.silent:
@@ -152,6 +149,7 @@ func (s *Session) takeRecipient(r mail.Recipient, discard bool, outcome acl.Outc
 	}
 	s.msg.Controls.Discarded = true
 	s.discarded++
+	s.discards = append(s.discards, Discard{Address: r.Address, Before: len(s.msg.Recipients)})
 	which := "RCPT"
 	if s.discarding {
 		which = "MAIL"

@@ -42,8 +42,6 @@ type Services struct {
 	VerifyHELO func(ctx context.Context, s *expand.Scope) (verified bool, err error)
 	// RewriteSMTP applies the rules with flag S to the text of an address as the client gave it; sender tells MAIL from RCPT.
 	RewriteSMTP func(s *expand.Scope, address string, sender bool) string
-	// RewriteEnvelope applies the rules for envelope senders or recipients to a qualified address.
-	RewriteEnvelope func(s *expand.Scope, address string, sender bool) string
 
 	// Verify verifies an address for VRFY; List finds what an address expands to for EXPN: text of one reply with its code.
 	Verify func(ctx context.Context, s *expand.Scope, address string) acl.Verified

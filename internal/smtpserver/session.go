@@ -52,7 +52,8 @@ type Session struct {
 
 	// the transaction
 	discardedBy              string
-	discarded                int   // recipients that ACLs discarded
+	discarded                int // recipients that ACLs discarded
+	discards                 []Discard
 	declaredSize             int64 // SIZE of MAIL
 	mailNote                 string
 	rcptORCPT                string
@@ -76,7 +77,6 @@ type Session struct {
 	historyLost   bool
 	mailSeen      bool // a MAIL command was given (smtp_no_mail)
 	lastCommand   string
-	refused       *Refusal // of a room that did not like the connection: the answer to everything but QUIT
 
 	onConnect  bool // TLS begins with the connection
 	silent     bool // -bS
@@ -99,13 +99,13 @@ func (s *Session) newMessage() {
 	if s.msg != nil {
 		acl.KeepForSession(&controls, s.msg.Controls)
 	}
-	s.msg = &mail.Message{Session: s.noun, Controls: controls}
+	s.msg = &mail.Message{Session: s.noun, Controls: controls, Size: -1}
 	s.scope = nil
 	s.noun.Recipients, s.noun.RcptCount, s.noun.RcptDefer, s.noun.RcptFail = 0, 0, 0, 0
 	s.wasRejectedMail, s.wasRcpt = false, false
 	s.rcptReply, s.rcptReplySame = "", false
 	s.recipientsOver, s.discarding = false, false
-	s.declaredSize, s.mailNote, s.discarded, s.discardedBy = 0, "", 0, ""
+	s.declaredSize, s.mailNote, s.discarded, s.discardedBy, s.discards = 0, "", 0, "", nil
 	s.chunks = nil
 }
 
@@ -146,9 +146,6 @@ func (s *Session) command(line string) {
 	if s.start.Batch && verb != nil {
 		s.batchCommand(verb, argument)
 		return
-	}
-	if s.refused != nil {
-		s.refuseAll = replyCode(s.refused.Code, false) + s.refused.Text
 	}
 	if s.refuseAll != "" && (verb == nil || verb.Name != "QUIT") {
 		s.line(s.refuseAll)

@@ -230,7 +230,7 @@ S: 550-refuse bounces.
 S: 550 Sender verify failed
 C: quit
 S: 221 ...
-`, log: "H=(rhu.barb) [IP] sender verify fail for <x@y>: IP : 550 no\nR:H=(rhu.barb) [IP] F=<x@y> rejected RCPT <a@b>: Sender verify failed\n"},
+`, log: "R:H=(rhu.barb) [IP] sender verify fail for <x@y>: IP : 550 no\nR:H=(rhu.barb) [IP] F=<x@y> rejected RCPT <a@b>: Sender verify failed\n"},
 }
 
 func accepting(m *config.Main) { m.ACLSMTPRcpt = "accept" }

@@ -252,4 +252,5 @@ func (p *parser) headers(m *mail.Message) {
 		}
 	}
 	m.Size++ // the empty line after the headers
+	m.CountLines()
 }

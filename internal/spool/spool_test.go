@@ -31,7 +31,7 @@ func example(id string) *mail.Message {
 		Completed:       873 * time.Microsecond,
 		Protocol:        "esmtpa",
 		OriginatorLogin: "root", OriginatorUID: 0, OriginatorGID: 8,
-		Warnings: 2, BodyLines: 3, MaxReceivedLine: 23, DeliverFirst: true, EnvID: "abc", Ret: "HDRS",
+		Warnings: 2, Lines: 6, BodyLines: 3, MaxReceivedLine: 23, DeliverFirst: true, EnvID: "abc", Ret: "HDRS",
 		Frozen: time.Unix(1795329148, 0), SMTPUTF8: true, UTF8Downgrade: -1,
 		Vars: map[string]mail.Value{"_x": mail.Clean("a\nb"), "5": mail.Taint("my.helo"), "q": {S: "z", Tainted: true, Quoted: "mysql"}},
 		Session: &mail.Session{

@@ -44,9 +44,6 @@ func (x *reception) measureMessage() {
 // check runs the rooms and the ACL for the whole message.
 func (x *reception) check() bool {
 	x.measureMessage()
-	if x.in.Generated {
-		return true
-	}
 	if !x.checkRooms() {
 		return false
 	}

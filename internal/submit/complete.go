@@ -37,9 +37,7 @@ func (x *reception) complete() bool {
 	if !x.in.Probe {
 		x.addReceived()
 	}
-	if !x.in.Generated {
-		x.applyPending()
-	}
+	x.applyPending()
 	return true
 }
 
@@ -107,7 +105,7 @@ func (x *reception) dropsSender() bool {
 	if c.Submission {
 		return !c.SenderRetain
 	}
-	return x.local() && !x.in.Generated && !x.m.Session.Trusted && !x.r.s.Main.LocalSenderRetain && !c.SuppressLocalFixups
+	return x.local() && !x.m.Session.Trusted && !x.r.s.Main.LocalSenderRetain && !c.SuppressLocalFixups
 }
 
 // fixes tells whether lines that are missing are added: for local messages and in submission mode.
@@ -225,7 +223,7 @@ func (x *reception) qualifyRecipient(a string) string {
 
 // rewriteSender rewrites the envelope sender, unless a verification has done so.
 func (x *reception) rewriteSender() {
-	if x.in.Generated || x.m.Sender == "" || acl.SenderRewritten(x.m) {
+	if x.m.Sender == "" || acl.SenderRewritten(x.m) {
 		return
 	}
 	x.m.Sender = x.r.s.Rewriter.Address(x.s, x.m.Sender, true)

@@ -16,7 +16,7 @@ import (
 // ownFrom replaces a From: line that holds nothing but the login name of the submitter (spec 48.11).
 func (x *reception) ownFrom() {
 	login := x.m.Session.Login
-	if !x.local() || x.in.Generated || x.m.Session.SMTP || login == "" || x.m.Controls.SuppressLocalFixups {
+	if !x.local() || x.m.Session.SMTP || login == "" || x.m.Controls.SuppressLocalFixups {
 		return
 	}
 	for i, h := range x.m.Headers {
@@ -75,7 +75,6 @@ func (x *reception) addMissing() {
 	switch {
 	case from < 0:
 		x.addFrom()
-	case x.in.Generated:
 	case x.m.Controls.Submission && !x.m.Controls.SenderRetain || !x.m.Controls.Submission && x.r.s.Main.LocalFromCheck && !x.m.Session.Trusted:
 		x.addSender(x.m.Headers[from])
 	}
@@ -170,7 +169,7 @@ func (x *reception) addFrom() {
 		return
 	}
 	name := x.in.FullName
-	if sender == x.in.OwnAddress || acl.SenderRewritten(x.m) || x.m.RawSender == x.in.OwnAddress {
+	if sender == x.in.OwnAddress || x.m.RawSender == x.in.OwnAddress {
 		name = x.fullName()
 	}
 	x.add("From", x.named(name, sender))

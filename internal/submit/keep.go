@@ -17,6 +17,7 @@ func (x *reception) keep() bool {
 	x.applyPending()
 	x.acceptanceTime()
 	x.measureMessage()
+	x.m.CountLines()
 	discarded := len(x.m.Recipients) == 0
 	c := &x.m.Controls
 	if c.Freeze && !discarded {
@@ -135,6 +136,11 @@ func (x *reception) reply() {
 		x.result.Reply = multiline("450", c.Fakedefer)
 	default:
 		x.result.Reply = "250 OK id=" + x.m.ID
+		for _, room := range x.r.s.Rooms {
+			if room.Reply != nil {
+				x.result.Reply = room.Reply(x.m, x.result.Reply)
+			}
+		}
 	}
 }
 
@@ -154,10 +160,11 @@ func multiline(code, text string) string {
 	return strings.Join(lines, "\n")
 }
 
-// A line of a reply that is longer than maxReplyLine is split: after a colon, or at a space, that stands not too far to the left.
+// A line of a reply that is longer than maxReplyLine is split: after a colon, or at a space, that stands not too far to the left; where
+// there is none, at the next space.
 const (
 	maxReplyLine = 75
-	minReplyLine = 35
+	minReplyLine = 36
 )
 
 // fold splits a long line.
@@ -167,8 +174,11 @@ func fold(line string) (out []string) {
 		if i < minReplyLine {
 			i = strings.LastIndexByte(line[:maxReplyLine+1], ' ')
 		}
-		if i <= 0 {
-			break
+		if i < minReplyLine {
+			if i = strings.IndexByte(line[maxReplyLine:], ' '); i < 0 {
+				break
+			}
+			i += maxReplyLine
 		}
 		out = append(out, line[:i])
 		line = line[i+1:]

@@ -44,6 +44,7 @@ func (r *Receiver) Receive(ctx context.Context, in *Input) Result {
 		x.m.Received = r.now()
 	}
 	x.origin()
+	x.start()
 	defer x.cleanup()
 	switch {
 	case !x.readHeader() || !x.complete() || !x.readBody():
@@ -62,7 +63,10 @@ func (x *reception) origin() {
 	if s.SMTP && len(x.m.Recipients) == 0 && x.in.Discarded == "" {
 		x.in.Discarded = "RCPT ACL" // there were some, but an ACL threw them away
 	}
-	if !x.local() || x.in.Generated {
+	if !x.local() {
+		main := x.r.s.Main
+		x.m.AllowUnqualifiedSender = x.m.AllowUnqualifiedSender || x.matchesHost(string(main.SenderUnqualifiedHosts))
+		x.m.AllowUnqualifiedRecipient = x.m.AllowUnqualifiedRecipient || x.matchesHost(string(main.RecipientUnqualifiedHosts))
 		return
 	}
 	if x.in.OwnAddress == "" && s.Login != "" {
@@ -70,6 +74,22 @@ func (x *reception) origin() {
 	}
 	if s.SMTP && !s.Trusted && x.in.OwnAddress != "" && !x.r.maySet(x.s, x.m.Sender) {
 		x.m.Sender = x.in.OwnAddress
+	}
+}
+
+// matchesHost tests the client against a host list.
+func (x *reception) matchesHost(list string) bool {
+	if list == "" || x.r.s.MatchHost == nil {
+		return false
+	}
+	ok, err := x.r.s.MatchHost(x.s, list, x.m.Session.HostName, x.m.Session)
+	return ok && err == nil
+}
+
+// start runs the ACL for the start of messages that do not come in a real SMTP session; it cannot refuse anything.
+func (x *reception) start() {
+	if text := string(x.r.s.Main.ACLNotSMTPStart); text != "" && (!x.m.Session.SMTP || x.m.Session.Batch) {
+		x.r.s.RunACL(x.ctx, x.s, acl.NotSMTPStart, text)
 	}
 }
 
@@ -123,6 +143,7 @@ func (x *reception) readHeader() bool {
 		for _, f := range x.header.Fields {
 			x.m.Headers = append(x.m.Headers, mail.Header(f))
 		}
+		x.m.CountLines()
 		x.in.Source.EndHeader()
 		return true
 	case errors.Is(err, header.ErrLineTooLong):
@@ -238,6 +259,7 @@ func (x *reception) readBody() bool {
 		return x.spoolFailure(b.err)
 	}
 	x.m.BodySize, x.m.BodyLines, x.m.BodyZeros = incoming.Size(), incoming.Lines(), incoming.Zeros()
+	x.m.Lines += 1 + x.m.BodyLines
 	x.m.MaxReceivedLine = x.longest
 	x.m.DataPath, x.m.DataOffset = incoming.Path(), incoming.Offset()
 	if x.limit > 0 && x.read > x.limit {

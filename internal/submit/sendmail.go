@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"exigo/internal/acl"
 	"exigo/internal/eventlog"
 	"exigo/internal/expand"
 	"exigo/internal/mail"
@@ -161,10 +160,6 @@ func (r *Receiver) Submit(ctx context.Context, call *Call) int {
 		if failure := r.commandLineRecipients(call, m); failure != nil {
 			return moaner.failed(*failure)
 		}
-	}
-	if main := string(r.s.Main.ACLNotSMTPStart); main != "" {
-		r.s.RunACL(ctx, in.Scope, acl.NotSMTPStart, main)
-		m.Controls = in.Scope.Message.Controls
 	}
 	timer := &deadline{in: call.Stdin, limit: r.receiveTimeout(call), world: r.s.World}
 	source := NewLocalReader(timer, call.Dots)

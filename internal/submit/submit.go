@@ -55,6 +55,8 @@ type Room struct {
 	// Check runs after the body was read, before the ACL for DATA or non-SMTP messages. A verdict other than OK refuses the
 	// message, or with Discard throws it away.
 	Check func(ctx context.Context, s *expand.Scope, m *mail.Message, body *io.SectionReader) (acl.Phase, acl.Outcome)
+	// Reply words the reply, with its code, for a message that was accepted; reply is what it would be.
+	Reply func(m *mail.Message, reply string) string
 }
 
 // Delivery is what is to become of a message now.
@@ -109,7 +111,7 @@ type Input struct {
 	FullName, OwnAddress string
 	// Reference is the id of the message that caused this one (-oMm, bounces).
 	Reference string
-	// Generated: made by ourselves; no ACL is run and the header is not changed but for what is missing.
+	// Generated: made by ourselves. It is received like any other local message of a trusted user.
 	Generated bool
 	// Probe: only to look at; no ACL is run, no Received: line added, nothing logged or handed on.
 	Probe bool
