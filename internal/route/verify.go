@@ -116,6 +116,10 @@ func (e *Engine) beyondRouting(ctx context.Context, s *expand.Scope, v *Verified
 		}
 		r := e.services.Callout(ctx, s, Callout{Options: *o.Callout, Sender: o.Sender, Address: a, Hosts: a.Hosts, Transport: a.Transport})
 		v.Result, v.Message, v.UserMessage, v.Failure = r.Result, r.Message, r.UserMessage, r.Failure
+		if r.Result == mail.Deferred && o.Callout.DeferOK {
+			v.Result = mail.Delivered
+			return
+		}
 		if r.Result == mail.Delivered && !o.Sender && r.Failure != "random" {
 			v.DomainData, v.LocalPartData = mail.Clean(a.Domain), mail.Clean(a.CasefulLocalPart)
 		}

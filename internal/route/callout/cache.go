@@ -63,6 +63,9 @@ func (w *work) cached() (r route.CalloutResult, done bool) {
 		if domain.Result == hints.Rejected || w.from == "" && domain.Result == hints.RejectedMail {
 			return failed("mail", "(result of an earlier callout reused)."), true
 		}
+		if domain.Result == hints.RejectedMail {
+			w.domain.Result = domain.Result
+		}
 		w.domain.Postmaster, w.domain.PostmasterStamp = w.cache.fresh(domain.Postmaster, domain.PostmasterStamp), domain.PostmasterStamp
 		w.domain.Random, w.domain.RandomStamp = w.cache.fresh(domain.Random, domain.RandomStamp), domain.RandomStamp
 		if w.random {
@@ -107,7 +110,7 @@ func (w *work) keep() {
 		return
 	}
 	t := hints.CalloutTable()
-	if w.domain.Result != hints.Unknown {
+	if w.domain.Result != hints.Unknown && w.asked {
 		w.domain.Domain = true
 		_ = t.Put(w.cache.db, w.c.Address.Domain, w.domain)
 	}

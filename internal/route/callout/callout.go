@@ -63,6 +63,8 @@ type work struct {
 	domain       hints.Callout
 	address      hints.Verdict
 	addressKnown bool
+	// asked says that a server answered: the domain record is to be kept.
+	asked bool
 }
 
 // Call tries the hosts of an address.
@@ -213,14 +215,17 @@ func (w *work) once(h mail.Host) (r route.CalloutResult, failure string, done, a
 			timedOut(e)
 		}
 		if e.Kind == smtpclient.Refused && e.Reply.Permanent() {
-			w.domain.Result = hints.Rejected
+			w.domain.Result, w.asked = hints.Rejected, true
 			r, done = w.refused(h, e, "mail")
 			return r, "", done, false
 		}
 		return r, text(e), false, false
 	}
 	defer conn.Quit()
-	w.domain.Result = hints.Accepted
+	w.asked = true
+	if w.domain.Result != hints.RejectedMail { // which only concerns the empty sender, and stays
+		w.domain.Result = hints.Accepted
+	}
 	if !isASCII(w.to+w.from) && !conn.Extensions.Has("SMTPUTF8") {
 		conn.Broken()
 		msg := "response to \"EHLO\" did not include SMTPUTF8"

@@ -138,7 +138,7 @@ func (f *finder) addresses(h mail.Host, top bool) ([]mail.Host, Result, error) {
 				continue
 			}
 			n := h
-			n.Address, n.Secure = addr, a.Secure
+			n.Address, n.Secure = addr, a.Secure && !f.insecureNames
 			if top && f.fullName != "" {
 				n.Name = f.fullName
 			}

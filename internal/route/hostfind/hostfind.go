@@ -106,6 +106,8 @@ type finder struct {
 	fullName     string
 	// addressMX and insecure are those of the Answer.
 	addressMX, insecure, noService bool
+	// insecureNames says that the names of hosts came from records without DNSSEC, so that no host counts as secured.
+	insecureNames bool
 }
 
 // Find looks for the hosts of a name in the DNS. The error is of an expansion of a list of the request.

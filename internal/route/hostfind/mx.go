@@ -22,6 +22,7 @@ func (f *finder) exchangers() (result Result, hosts []mail.Host, done bool, err 
 		return Insecure, nil, true, nil
 	}
 	f.noteFullName(a)
+	f.insecureNames = !a.Secure
 	for _, rec := range a.Records {
 		if rec.Type != outside.TypeMX {
 			continue
@@ -160,6 +161,7 @@ func (f *finder) service() (result Result, hosts []mail.Host, done bool, err err
 	if f.require && !a.Secure {
 		return Insecure, nil, true, nil
 	}
+	f.insecureNames = !a.Secure
 	records := make([]outside.Record, 0, len(a.Records))
 	for _, rec := range a.Records {
 		if rec.Type == outside.TypeSRV {
