@@ -116,7 +116,7 @@ func TestDamagedFileIsDiscarded(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, "db"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "db", "exigo.sqlite"), bytes.Repeat([]byte("rubbish"), 1000), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "db", "seen.sqlite"), bytes.Repeat([]byte("rubbish"), 1000), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := hints.SeenTable().Put(db, "x", hints.Seen{}); err != nil {
@@ -124,6 +124,33 @@ func TestDamagedFileIsDiscarded(t *testing.T) {
 	}
 	if _, _, found, err := hints.SeenTable().Get(db, "x"); !found || err != nil {
 		t.Error(found, err)
+	}
+}
+
+// Administrators remove databases while a daemon has them open.
+func TestRemovedFileIsForgotten(t *testing.T) {
+	db, _, dir := open(t)
+	table := hints.SeenTable()
+	if _, _, found, err := table.Get(db, "x"); found || err != nil {
+		t.Error(found, err)
+	}
+	if err := table.Delete(db, "x"); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "db")); err == nil {
+		t.Error("reading made a file")
+	}
+	for range 2 {
+		if err := table.Put(db, "x", hints.Seen{}); err != nil {
+			t.Error(err)
+		}
+		files, _ := filepath.Glob(filepath.Join(dir, "db", "seen*"))
+		for _, f := range files {
+			os.Remove(f)
+		}
+		if _, _, found, err := table.Get(db, "x"); found || err != nil || len(files) == 0 {
+			t.Error(found, err, files)
+		}
 	}
 }
 
