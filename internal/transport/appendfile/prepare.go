@@ -237,13 +237,13 @@ func quotas(r *transport.Run, s *settings, j *job) error {
 		if one.text == "" {
 			continue
 		}
-		v, err := r.Must(one.text, "mailbox size")
+		v, err := r.Scope.Engine.Expand(r.Scope, one.text)
 		if err != nil {
-			return err
+			return failed(err, fmt.Sprintf("Expansion of \"%s\" in %s transport failed: %v", one.text, r.Transport.Name, err))
 		}
 		n, err := option.ParseInt(v.S)
 		if err != nil || n < 0 || v.S == "" {
-			return transport.Defer(mail.ErrnoUnknown, "Malformed value \"%s\" (expansion of \"%s\") in %s transport", v.S, one.text, r.Transport.Name)
+			return transport.Panic(mail.ErrnoUnknown, "Malformed value \"%s\" (expansion of \"%s\") in %s transport", v.S, one.text, r.Transport.Name)
 		}
 		*one.into = n
 	}

@@ -40,7 +40,15 @@ func execute(ctx context.Context, e *transport.Execution) []mail.Outcome {
 	}
 	o := d.deliver()
 	d.report(&o)
+	discreet(&o)
 	return e.All(o)
+}
+
+// discreet keeps the details of a failure, which the log has, from the sender (spec 29.2).
+func discreet(o *mail.Outcome) {
+	if o.Result == mail.Failed {
+		o.UserMessage = "local delivery failed"
+	}
 }
 
 // deliver runs the command and says what became of the message, output left aside.

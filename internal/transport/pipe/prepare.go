@@ -37,7 +37,17 @@ type job struct {
 	Address string
 }
 
+// prepare does all expansions.
 func prepare(r *transport.Run) (any, error) {
+	j, err := expanded(r)
+	var te *transport.Error
+	if errors.As(err, &te) {
+		discreet(&te.Outcome)
+	}
+	return j, err
+}
+
+func expanded(r *transport.Run) (*job, error) {
 	s := option.Of[settings](r.Transport.Instance.Options)
 	toSender := r.Sender != "" && !r.Shadow
 	j := &job{
