@@ -40,7 +40,7 @@ func (p *Program) eachLine(joined bool, do func(text string)) {
 			continue
 		}
 		pending, more = "", false
-		if strings.TrimSpace(text) != "" {
+		if joined || strings.TrimSpace(text) != "" {
 			do(text)
 		}
 		io.WriteString(p.Stdout, "> ")
@@ -68,10 +68,19 @@ func (p *Program) expand(ctx context.Context) error {
 	}
 	out := bufio.NewWriter(p.Stdout)
 	defer out.Flush()
+	macros := p.Server.Config.NewMacroReader()
 	console := *p
 	console.Stdout = out
 	console.eachLine(true, func(text string) {
-		v, err := p.Server.Engine.Expand(s, p.Server.Config.ReplaceMacros(text))
+		text, name, err := macros.Line(text)
+		if name != "" {
+			fmt.Fprintf(out, "Defined macro '%s'\n", name)
+			return
+		}
+		var v expand.Value
+		if err == nil {
+			v, err = p.Server.Engine.Expand(s, text)
+		}
 		if err != nil {
 			fmt.Fprintf(out, "Failed: %v\n", expansionText(err))
 			return

@@ -1,7 +1,10 @@
 package config
 
-// ReplaceMacros replaces macros in a text as it is done in lines of the file (spec 5, -be).
-func (c *Config) ReplaceMacros(text string) string {
+// MacroReader replaces and defines macros in lines that do not come from the file (spec 5, -be).
+type MacroReader struct{ table macroTable }
+
+// NewMacroReader makes a reader that knows the macros of the configuration.
+func (c *Config) NewMacroReader() *MacroReader {
 	var builtin, defined []Macro
 	for _, m := range c.Macros {
 		if m.Builtin {
@@ -10,8 +13,19 @@ func (c *Config) ReplaceMacros(text string) string {
 			defined = append(defined, m)
 		}
 	}
-	t := newMacroTable(builtin, nil)
-	t.defined = defined
-	out, _ := t.expand(text, true)
-	return out
+	r := &MacroReader{newMacroTable(builtin, nil)}
+	r.table.defined = defined
+	return r
+}
+
+// Line replaces the macros of a line. A line "NAME = value" or "NAME == value" defines a macro instead, whose name is returned.
+func (r *MacroReader) Line(text string) (out, defined string, err error) {
+	text, _ = r.table.expand(text, false)
+	if definitionHead(text) == 0 {
+		return text, "", nil
+	}
+	if err := r.table.define(text, func(problem string) error { return &Error{Text: problem, Bare: true} }); err != nil {
+		return "", "", err
+	}
+	return "", takeName(text), nil
 }
