@@ -128,7 +128,7 @@ func (p *Program) deliverMessages(ctx context.Context, ids []string) error {
 	o := deliver.Options{Force: true, Thaw: true, DontDeliver: p.Arguments.NoDelivery}
 	switch p.Arguments.Sub {
 	case "c":
-		o = deliver.Options{QueueRun: true, DontDeliver: p.Arguments.NoDelivery}
+		o = deliver.Options{DontDeliver: p.Arguments.NoDelivery}
 	case "g":
 		o.GiveUp, o.Caller = true, p.login()
 	}

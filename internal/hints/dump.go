@@ -44,6 +44,12 @@ func Dump(w io.Writer, d *DB, name string, s Shower, declared ...Declaration) er
 	return nil
 }
 
+// Known tells whether there may be a database of that name.
+func Known(name string) bool {
+	_, ok := find(name, nil)
+	return ok
+}
+
 // find returns the declaration for a database's name.
 func find(name string, declared []Declaration) (Declaration, bool) {
 	if transport, ok := strings.CutPrefix(name, "wait-"); ok {

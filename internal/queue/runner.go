@@ -99,6 +99,8 @@ func (r *Runner) stage(ctx context.Context, sel Selection, match func(m *mail.Me
 		}()
 	}
 	n := 0
+	// The first message that -R or -S selects is forced; what that delivers makes room for the others (spec 5, -R).
+	first := match != nil
 	for _, e := range entries {
 		if ctx.Err() != nil || r.overloaded() {
 			break
@@ -106,8 +108,9 @@ func (r *Runner) stage(ctx context.Context, sel Selection, match func(m *mail.Me
 		if !r.wanted(e, sel, match) {
 			continue
 		}
-		o := deliver.Options{QueueRun: true, Force: sel.Force || sel.ForceFrozen, Thaw: sel.ForceFrozen, LocalOnly: sel.Local,
+		o := deliver.Options{QueueRun: true, Force: sel.Force || sel.ForceFrozen || first, Thaw: sel.ForceFrozen, LocalOnly: sel.Local,
 			RouteOnly: routeOnly, DontDeliver: sel.DontDeliver}
+		first = false
 		if n < len(sel.Pretend) {
 			o.Pretend = sel.Pretend[n]
 		}
