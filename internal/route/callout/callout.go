@@ -301,12 +301,22 @@ func replyLines(e *smtpclient.Error) string {
 		if i > 0 {
 			b.WriteByte('\n')
 		}
-		b.WriteString(code + sep + enhanced + smtpclient.Printable(l))
+		b.WriteString(code + sep + enhanced + plain(l))
 	}
 	if len(e.Reply.Lines) == 0 {
 		b.WriteString(code)
 	}
 	return b.String()
+}
+
+// plain is a line of a reply for a client: it ends before the first byte that is not ASCII.
+func plain(line string) string {
+	for i := 0; i < len(line); i++ {
+		if line[i] >= 0x80 {
+			return smtpclient.Printable(line[:i]) + "(truncated)"
+		}
+	}
+	return smtpclient.Printable(line)
 }
 
 func isASCII(text string) bool {

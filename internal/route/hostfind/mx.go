@@ -120,7 +120,7 @@ func familiesFirst(hosts []mail.Host, ipv4 bool) []mail.Host {
 		}
 		for _, want := range []bool{true, false} {
 			for _, h := range hosts[start:end] {
-				second := h.Address.IsValid() && h.Address.Is4() != ipv4
+				second := !h.Address.IsValid() || h.Address.Is4() != ipv4
 				if second != want {
 					out = append(out, h)
 				}
