@@ -89,7 +89,7 @@ func TestEffects(t *testing.T) {
 		`${lookup{x.a.b.c}partial-file{/f}{$value,$1,$2}{no}}$1`:   "search x.a.b.c search *.x.a.b.c search *.a.b.c search *.b.c | found *.b.c,x.a,b.c",
 		`${lookup{k}file{/f}}${lookup{k}file{/f}}`:                 "search k | found kfound k",
 		`${lookup{k}file,cache=no_rd{/f}}${lookup{k}file{/f}}`:     "search k | found kfound k",
-		`${lookup sql{sick}{y}{n}}`:                                " | lookup of \"sick\" gave DEFER: server is down",
+		`${lookup sql{sick}{y}{n}}`:                                " | lookup of \"sick\" gave DEFER: \"server is down\"",
 		`${odd{abc}{[$value]}{no}}${odd{ab}{y}{no}}${odd{x}}`:      " | [<abc>]no<x>",
 		`${odd{ab}{y}fail}`:                                        " | \"odd\" failed and \"fail\" requested",
 		`${map{a:b}{${map{1:2}{$item}}$item}}$item`:                " | 1::2a:1::2b",
@@ -128,7 +128,7 @@ func TestTaint(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		"${expand:$h_x:}":                   `internal expansion of "a b" failed: attempt to expand tainted string 'a b'`,
-		"${lookup{k}file{$h_subject:}}":     "",
+		"${lookup{k}file{$h_subject:}}":     "NULL",
 		"${run{$h_subject: x}}":             "couldn't create child process: Operation not permitted",
 		"${run,preexpand{/bin/echo $h_x:}}": "couldn't create child process: Operation not permitted",
 	} {

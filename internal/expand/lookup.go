@@ -36,17 +36,22 @@ func (s *Scope) Lookup(t lookup.Type, file, key Value) (found Found, ok bool, er
 	}
 	result, ok, err := lookup.Search(s.Ctx, &s.caches().lookups, t, &lookup.Request{
 		World: s.Engine.World, File: file.S, FileTainted: file.Tainted, Key: key.S, Message: s.Message, Settings: s.lookupSettings(),
+		Scope: s,
 	})
 	if err != nil {
 		return Found{}, false, s.lookupError(key.S, err)
+	}
+	if ok && result.Authenticated != "" {
+		s.SetExtra("lookup_dnssec_authenticated", Value{S: result.Authenticated})
 	}
 	data, _, _ := strings.Cut(result.Data, "\x00")
 	return Found{Value{S: data, Tainted: result.Tainted}, result.Captured, result.Wild, result.Fixed}, ok, nil
 }
 
-// sameQuoting tells whether text quoted for one type may be used in a query of another: all of LDAP's share their rules.
+// sameQuoting tells whether text quoted for one type may be used in a query of another: all of LDAP's share their rules, and testdb2
+// takes testdb's.
 func sameQuoting(name, quoted string) bool {
-	return name == quoted || strings.HasPrefix(name, "ldap") && strings.HasPrefix(quoted, "ldap")
+	return name == quoted || strings.HasPrefix(name, "ldap") && strings.HasPrefix(quoted, "ldap") || name == "testdb2" && quoted == "testdb"
 }
 
 // lookupError gives the message of a lookup that went wrong.
@@ -54,14 +59,14 @@ func (s *Scope) lookupError(key string, err error) error {
 	var taint *lookup.TaintError
 	if errors.As(err, &taint) {
 		s.Panic("%s", taint.LogLine())
-		return &Error{Text: ""}
+		return &Error{Text: taint.Error()}
 	}
 	text := strings.TrimSuffix(err.Error(), ": "+lookup.ErrDefer.Error())
 	if errors.Is(err, lookup.ErrDefer) {
-		return Defer("lookup of \"%s\" gave DEFER: %s", key, text)
+		return Defer("lookup of \"%s\" gave DEFER: \"%s\"", key, text)
 	}
 	if s.Ctx.Err() != nil {
-		return Defer("lookup of \"%s\" gave DEFER: %s", key, s.Ctx.Err())
+		return Defer("lookup of \"%s\" gave DEFER: \"%s\"", key, s.Ctx.Err())
 	}
 	return &Error{Text: text}
 }

@@ -149,6 +149,9 @@ func (sc *scan) find(t lookup.Type, argument, key string) (expand.Found, bool, e
 func (sc *scan) lookupError(key string, err error) error {
 	if expand.IsTemporary(err) {
 		text := strings.TrimPrefix(err.Error(), "lookup of \""+key+"\" gave DEFER: ")
+		if inner, ok := strings.CutPrefix(text, `"`); ok {
+			text = strings.TrimSuffix(inner, `"`)
+		}
 		return &expand.Error{Text: text, Temporary: true}
 	}
 	sc.s.Panic("%s", err)
