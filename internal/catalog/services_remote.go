@@ -10,6 +10,9 @@ import (
 func (s *Server) remoteServices() *smtp.Services {
 	r := &smtp.Services{Pool: s.Pool, TLS: s.TLS, Authenticators: s.Authenticators, Retry: s.retryHints(), Rules: s.Rules,
 		LogPort: s.Log.Has(eventlog.OutgoingPort)}
+	for _, f := range s.Catalog.Features {
+		r.Extensions = append(r.Extensions, f.Outgoing...)
+	}
 	if s.World.Quirks.On {
 		r.Pool = nil
 	}

@@ -1,6 +1,10 @@
 package smtpclient
 
-import "exigo/internal/mail"
+import (
+	"exigo/internal/mail"
+	"exigo/internal/option"
+	"exigo/internal/proto/smtp"
+)
 
 // Extension is what a room asks of the servers that mail is sent to. The smtp transport calls its functions, in the
 // order of the catalog; any of them may be nil.
@@ -16,9 +20,9 @@ type Extension struct {
 	Mail func(x *Exchange) string
 	// Rcpt returns a parameter for one RCPT command.
 	Rcpt func(x *Exchange, a *mail.Address) string
-	// Responses takes over after the end of data: it reads the replies and sets the outcome of each recipient that was accepted.
-	// It returns false to leave them to the transport.
-	Responses func(x *Exchange, accepted []*mail.Address) (taken bool, err error)
+	// Responses looks at the reply to the end of the data. When the room knows it as one that announces a reply for each recipient that was
+	// accepted, in order, and then one for the message, it returns true, and the transport reads and obeys those.
+	Responses func(x *Exchange, first smtp.Reply) bool
 }
 
 // Exchange is one message on one connection.
@@ -31,7 +35,8 @@ type Exchange struct {
 	TLS *mail.TLS
 	// Matches tells whether the host is in the host list.
 	Matches func(list string) bool
-	// Settings finds settings that the room added to the transport, as option.Of does on the instance's bag.
-	Settings func(find func(bag any) any) any
-	Bag      mail.Bag
+	// Options are the transport's, with those that rooms added.
+	Options option.Bag
+	// Bag is for what rooms remember during the exchange.
+	Bag mail.Bag
 }

@@ -95,6 +95,9 @@ func (t *transaction) ended(r smtp.Reply, err error, pipelined bool) problem {
 	if t.c.LMTP {
 		return t.endedEach(r)
 	}
+	if name := t.roomsResponses(r); name != "" {
+		return t.endedResponses(name, pipelined)
+	}
 	if r.Code/100 != 2 {
 		return t.refused(t.ok, &smtpclient.Error{Kind: smtpclient.Refused, After: "end of data", Pipelined: pipelined, Reply: r, Written: -1}, mail.ErrnoData4xx)
 	}
@@ -138,18 +141,23 @@ func (t *transaction) endedEach(r smtp.Reply) problem {
 			further = true
 			continue
 		}
-		o := mail.Outcome{Result: mail.Deferred, Message: "LMTP error after DATA: " + smtpclient.ReplyText(r), Diagnosis: smtpclient.ReplyText(r)}
-		t.decorate(&o)
-		if r.Permanent() {
-			o.Result = mail.Failed
-			t.d.settle([]*mail.Address{a}, o)
-			continue
-		}
-		o.MoreErrno = t.found() | (r.Code%100)<<8
-		o.RetryKeys = []mail.RetryUpdate{t.addressRetry(a, o)}
-		t.d.set(a, o)
+		t.refusedOne(a, "LMTP", r)
 	}
 	return problem{about: aboutRecipients}
+}
+
+// refusedOne gives one address the outcome of its own reply after the data.
+func (t *transaction) refusedOne(a *mail.Address, protocol string, r smtp.Reply) {
+	o := mail.Outcome{Result: mail.Deferred, Message: protocol + " error after DATA: " + smtpclient.ReplyText(r), Diagnosis: smtpclient.ReplyText(r)}
+	t.decorate(&o)
+	if r.Permanent() {
+		o.Result = mail.Failed
+		t.d.settle([]*mail.Address{a}, o)
+		return
+	}
+	o.MoreErrno = t.found() | (r.Code%100)<<8
+	o.RetryKeys = []mail.RetryUpdate{t.addressRetry(a, o)}
+	t.d.set(a, o)
 }
 
 // wholeChunk is the size up to which a message goes out in one chunk, together with the envelope.

@@ -18,6 +18,8 @@ type Services struct {
 	TLS *tlspolicy.Policy
 	// Authenticators are the configured ones, in order.
 	Authenticators []*auth.Authenticator
+	// Extensions are what rooms ask of servers, in the order of the catalog.
+	Extensions []*smtpclient.Extension
 	// Retry and Rules tell which hosts may be tried now.
 	Retry *retry.Hints
 	Rules *retry.Rules

@@ -36,6 +36,8 @@ type transaction struct {
 	chunked, complete         bool
 	message                   *transport.Message
 	size                      int64
+	// x is what rooms see of the transaction; nil without rooms.
+	x *smtpclient.Exchange
 }
 
 // command is what kind of command a reply is due for.
@@ -73,6 +75,9 @@ const pipelineBytes = 4096
 func (t *transaction) run() problem {
 	t.c.Messages++
 	addrs := t.d.unsettled()
+	if t.askRooms(addrs) {
+		return problem{about: aboutNothing}
+	}
 	line, err := t.mail(addrs)
 	if err == nil {
 		err = t.compose()
@@ -164,7 +169,9 @@ func (t *transaction) mail(addrs []*mail.Address) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return b.String() + auth, nil
+	b.WriteString(auth)
+	t.roomsMail(&b)
+	return b.String(), nil
 }
 
 // wire keeps text that goes into a command from ending it.
@@ -223,7 +230,7 @@ func (t *transaction) rcpt(a *mail.Address) string {
 			command += " ORCPT=" + wire(a.ORCPT)
 		}
 	}
-	return command
+	return command + t.roomsRcpt(a)
 }
 
 // notify is the NOTIFY parameter (RFC 3461 section 4.1).
