@@ -26,6 +26,7 @@ func (p *Program) testAddresses(ctx context.Context, o route.TestOptions) error 
 	if err != nil {
 		return err
 	}
+	p.logToStderr()
 	session := p.Server.Receiver.LocalSession(call)
 	m := &mail.Message{Session: session}
 	if a := p.Arguments.Submission; a.SenderGiven {

@@ -3,6 +3,8 @@ package cli
 import (
 	"context"
 	"fmt"
+
+	"exigo/internal/eventlog"
 )
 
 // rewriteTest is -brw: what the rewriting rules make of an address, at each place where it may stand.
@@ -13,6 +15,7 @@ func (p *Program) rewriteTest(ctx context.Context) error {
 	if len(p.Arguments.Operands) == 0 {
 		return exitf(1, "-brw needs an address argument")
 	}
+	p.logToStderr()
 	s := p.Server.Scope(ctx, nil)
 	failed := false
 	for _, text := range p.Arguments.Operands {
@@ -27,4 +30,14 @@ func (p *Program) rewriteTest(ctx context.Context) error {
 		return &exitError{status: 1}
 	}
 	return nil
+}
+
+// logToStderr has what would be logged go to the standard error, with a time stamp: the mode only tests.
+func (p *Program) logToStderr() {
+	p.Server.Divert(func(_ eventlog.Stream, id, text string) {
+		if id != "" {
+			text = id + " " + text
+		}
+		fmt.Fprintf(p.Stderr, "%s %s\n", p.World.Clock.Now().Format("2006-01-02 15:04:05"), text)
+	})
 }

@@ -30,6 +30,9 @@ func (r *reader) settle() error {
 	if _, set := r.cfg.set["smtputf8_advertise_hosts"]; !set && r.request.World.Quirks.NoSMTPUTF8 {
 		m.SMTPUTF8AdvertiseHosts = ""
 	}
+	if _, set := r.cfg.set["headers_charset"]; !set && r.request.World.Quirks.HeadersCharset != "" {
+		m.HeadersCharset = r.request.World.Quirks.HeadersCharset
+	}
 	if err := r.settleUser(m); err != nil {
 		return err
 	}

@@ -113,6 +113,8 @@ type Quirks struct {
 	CRAMChallenge string
 	// AdvertiseSMTPUTF8 false keeps the default of smtputf8_advertise_hosts empty.
 	NoSMTPUTF8 bool
+	// HeadersCharset replaces the default of headers_charset, which with Exim depends on the build.
+	HeadersCharset string
 	// RefusedIsTimeout reports a refused connection as a timeout for a connect timeout of 999999s.
 	RefusedIsTimeout bool
 	// SyslogToStderr sends syslog lines to the standard error as SYSLOG: 'text'.
