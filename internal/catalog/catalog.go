@@ -10,6 +10,7 @@ import (
 	"exigo/internal/auth/external"
 	"exigo/internal/auth/plaintext"
 	"exigo/internal/feature"
+	"exigo/internal/feature/prdr"
 	"exigo/internal/feature/proxyprotocol"
 	"exigo/internal/feature/requiretls"
 	"exigo/internal/feature/spf"
@@ -54,6 +55,7 @@ func Default() Catalog {
 			requiretls.Feature(),
 			spf.Feature(),
 			srs.Feature(),
+			prdr.Feature(), // behind those that check messages
 		},
 		Lookups: append(append(lsearch.Drivers(),
 			iplsearch.Driver(),
