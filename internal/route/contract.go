@@ -108,8 +108,8 @@ type Run struct {
 
 	children        []*mail.Address
 	assigned, local bool
-	home            string  // $home
-	before          *before // with "unseen"
+	home            string // $home
+	before          properties
 }
 
 // LocalUser is what check_local_user found.

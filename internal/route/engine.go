@@ -80,11 +80,7 @@ func (e *Engine) from(ctx context.Context, s *expand.Scope, a *mail.Address, sta
 		if looped(r, a) {
 			continue
 		}
-		run := &Run{Ctx: ctx, Scope: s, Router: r, Address: a, Engine: e, Mode: a.Mode}
-		if r.Generic.Unseen.Value || r.Generic.Unseen.Text != "" {
-			run.before = &before{errorsTo: a.ErrorsTo, errorsToSet: a.ErrorsToSet, ignoreError: a.IgnoreError,
-				extraHeaders: a.ExtraHeaders, removeHeaders: a.RemoveHeaders}
-		}
+		run := &Run{Ctx: ctx, Scope: s, Router: r, Address: a, Engine: e, Mode: a.Mode, before: propertiesOf(a)}
 		outcome := Decline
 		switch run.prepare() {
 		case skip:
@@ -95,6 +91,9 @@ func (e *Engine) from(ctx context.Context, s *expand.Scope, a *mail.Address, sta
 			return e.settle(run, Fail)
 		case proceed:
 			outcome = r.Driver.Run(run)
+		}
+		if outcome == Pass || outcome == Decline {
+			run.before.restore(a)
 		}
 		switch outcome {
 		case Pass:
@@ -195,16 +194,27 @@ func (e *Engine) settle(run *Run, outcome Outcome) Routed {
 	return out
 }
 
-// before is what an address had before a router with "unseen" changed it.
-type before struct {
+// properties are what a router may change in an address although it does not take it in the end.
+type properties struct {
 	errorsTo                    string
 	errorsToSet, ignoreError    bool
 	extraHeaders, removeHeaders []string
 }
 
+func propertiesOf(a *mail.Address) properties {
+	return properties{a.ErrorsTo, a.ErrorsToSet, a.IgnoreError, a.ExtraHeaders, a.RemoveHeaders}
+}
+
+// restore undoes what a router did that declined or passed after all.
+func (p properties) restore(a *mail.Address) {
+	a.ErrorsTo, a.ErrorsToSet, a.IgnoreError = p.errorsTo, p.errorsToSet, p.ignoreError
+	a.ExtraHeaders, a.RemoveHeaders = p.extraHeaders, p.removeHeaders
+	a.Hosts, a.HostsFromRouter = nil, false
+}
+
 // clone makes the copy of an address that goes on behind a router with "unseen". The address itself becomes, like the
 // clone, a child of what it was.
-func (e *Engine) clone(a *mail.Address, r *Router, was *before) *mail.Address {
+func (e *Engine) clone(a *mail.Address, r *Router, was properties) *mail.Address {
 	parent := *a
 	parent.Children = 1 // a itself; whoever queues the clone counts it
 	parent.Transport, parent.Hosts, parent.Outcome = "", nil, mail.Outcome{}
@@ -212,7 +222,7 @@ func (e *Engine) clone(a *mail.Address, r *Router, was *before) *mail.Address {
 	a.Unique += "/" + r.Name
 	c := newChild(&parent, a.Address)
 	c.ErrorsTo, c.ErrorsToSet, c.IgnoreError = was.errorsTo, was.errorsToSet, was.ignoreError
-	c.ExtraHeaders, c.RemoveHeaders = was.extraHeaders, was.removeHeaders
+	c.ExtraHeaders, c.RemoveHeaders = nil, nil // spec 15, "unseen": the clone starts without any
 	c.StartRouter = e.routers[r.Index+1].Name
 	return c
 }
