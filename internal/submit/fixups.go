@@ -166,7 +166,11 @@ func (x *reception) addFrom() {
 	}
 	sender := x.m.Sender
 	if sender == "" {
-		return
+		// Replies that we make name who submitted them, and so do messages of ordinary users; a trusted user who gives the null
+		// sender knows what he does.
+		if sender = x.in.OwnAddress; sender == "" || x.m.Session.Trusted && !x.in.Generated {
+			return
+		}
 	}
 	name := x.in.FullName
 	if sender == x.in.OwnAddress || x.m.RawSender == x.in.OwnAddress {
