@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 
 	"exigo/internal/deliver"
@@ -73,26 +74,30 @@ func (s *Server) receiveSMTP(ctx context.Context, r *smtpserver.Reception) smtps
 		ReadError: out.ReadError, InHeader: out.InHeader}
 }
 
-// generate takes in a message that we make ourselves.
-func (s *Server) generate(ctx context.Context, sender string, to []string, parent *mail.Message, text io.Reader) (string, error) {
-	g := submit.Generated{Sender: sender, Recipients: to, Text: text, Delivery: s.Delivery}
+// submitReport sends a bounce, a warning or a report.
+func (s *Server) submitReport(ctx context.Context, to []string, parent *mail.Message, text io.Reader) error {
+	g := submit.Generated{Recipients: to, Text: text, Delivery: s.Delivery}
 	if parent != nil {
 		g.Reference = parent.ID
 	}
-	return s.Receiver.Generate(ctx, g)
-}
-
-// submitReport sends a bounce, a warning or a report.
-func (s *Server) submitReport(ctx context.Context, to []string, parent *mail.Message, text io.Reader) error {
-	_, err := s.generate(ctx, "", to, parent, text)
+	_, err := s.Receiver.Generate(ctx, g)
 	return err
 }
 
 // submitForTransport sends what an autoreply or a quota warning asks for.
 func (s *Server) submitForTransport(ctx context.Context, sub transport.Submission) (string, error) {
+	g := submit.Generated{Sender: sub.Sender, Recipients: sub.Recipients, Delivery: s.Delivery, UID: sub.As.UID, GID: sub.As.GID}
+	if sub.Parent != nil {
+		g.Reference = sub.Parent.ID
+	}
+	g.Login = strconv.Itoa(g.UID)
+	if u, found, err := s.World.Users.ByUID(g.UID); err == nil && found {
+		g.Login = u.Name
+	}
 	head := strings.NewReader(sub.Header + "\n" + sub.Text)
 	if sub.Original == nil {
-		return s.generate(ctx, sub.Sender, sub.Recipients, sub.Parent, head)
+		g.Text = head
+		return s.Receiver.Generate(ctx, g)
 	}
 	original, writer := io.Pipe()
 	go func() {
@@ -100,5 +105,6 @@ func (s *Server) submitForTransport(ctx context.Context, sub transport.Submissio
 		writer.CloseWithError(err)
 	}()
 	defer original.Close()
-	return s.generate(ctx, sub.Sender, sub.Recipients, sub.Parent, io.MultiReader(head, original))
+	g.Text = io.MultiReader(head, original)
+	return s.Receiver.Generate(ctx, g)
 }
