@@ -56,6 +56,9 @@ type Settings struct {
 	Log func(line string)
 	// PoolKey names the place for reuse: connections are exchanged only between settings of the same key.
 	PoolKey string
+	// Owner, if set, is the message that the connection is kept for: no other gets it, unless Pool.Finish hands it on. Transport is
+	// the name of the transport that made it.
+	Owner, Transport string
 	// Trace, if set, is told every line.
 	Trace func(out bool, line string)
 }

@@ -28,13 +28,16 @@ func NewPool(idle time.Duration, most int) *Pool {
 	return &Pool{idle: idle, most: most, conns: make(map[string][]*parked)}
 }
 
-// Take returns a usable connection of the key, bound to ctx, or nil.
-func (p *Pool) Take(ctx context.Context, key string) *Conn {
-	if p == nil || key == "" {
+// key is what a connection is parked under.
+func (s *Settings) key() string { return s.PoolKey + "\x00" + s.Owner }
+
+// Take returns a usable connection that fits the settings, bound to ctx, or nil.
+func (p *Pool) Take(ctx context.Context, s *Settings) *Conn {
+	if p == nil || s.PoolKey == "" {
 		return nil
 	}
 	for {
-		c := p.take(key)
+		c := p.take(s.key())
 		if c == nil {
 			return nil
 		}
@@ -86,7 +89,7 @@ func (p *Pool) Give(c *Conn) {
 		return
 	}
 	c.Bind(context.Background())
-	key := c.Settings.PoolKey
+	key := c.Settings.key()
 	k := &parked{c: c}
 	p.mu.Lock()
 	if p.done || p.count >= p.most {
@@ -107,6 +110,44 @@ func (p *Pool) expire(key string, k *parked) {
 	if mine {
 		k.c.Quit()
 	}
+}
+
+// Finish says that the owner, a message, has been dealt with: connections kept for it are handed to the message that next names
+// for their transport and host (those of the wait hints), or ended when it names none. It returns the messages that got one; they
+// are to be delivered now. Only a connection that just took a message is handed on (spec 30.1).
+func (p *Pool) Finish(owner string, next func(transport, host string) (id string)) []string {
+	if p == nil || owner == "" {
+		return nil
+	}
+	var mine []*Conn
+	p.mu.Lock()
+	for key, list := range p.conns {
+		for _, k := range append([]*parked(nil), list...) {
+			if k.c.Settings.Owner == owner {
+				k.timer.Stop()
+				p.remove(key, k)
+				mine = append(mine, k.c)
+			}
+		}
+	}
+	p.mu.Unlock()
+	var heirs []string
+	for _, c := range mine {
+		id := ""
+		if c.Delivered && next != nil {
+			id = next(c.Settings.Transport, c.Settings.Host)
+		}
+		if id == "" || id == owner {
+			c.Quit()
+			continue
+		}
+		s := *c.Settings
+		s.Owner = id
+		c.Settings = &s
+		p.Give(c)
+		heirs = append(heirs, id)
+	}
+	return heirs
 }
 
 // Len is the number of parked connections.

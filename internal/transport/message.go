@@ -14,7 +14,7 @@ type Message struct {
 	// Header is the header block, LF line ends, without the empty line.
 	Header []byte
 	Body   Body
-	// HeadersOnly and BodyOnly leave the other part out, and the empty line with it.
+	// HeadersOnly and BodyOnly leave the other part out; the empty line goes with the header.
 	HeadersOnly, BodyOnly bool
 	// Filter, if set, is a command through which everything passes.
 	Filter *Filter
@@ -50,7 +50,7 @@ var buffers = sync.Pool{New: func() any { b := make([]byte, chunk); return &b }}
 func (m *Message) Size() int64 {
 	switch {
 	case m.HeadersOnly:
-		return int64(len(m.Header))
+		return int64(len(m.Header)) + 1
 	case m.BodyOnly:
 		return m.Body.Size
 	}
@@ -80,10 +80,8 @@ func (m *Message) copyTo(ctx context.Context, w io.Writer) error {
 		if _, err := w.Write(m.Header); err != nil {
 			return err
 		}
-		if !m.HeadersOnly {
-			if _, err := w.Write(newline); err != nil {
-				return err
-			}
+		if _, err := w.Write(newline); err != nil {
+			return err
 		}
 	}
 	if m.HeadersOnly {

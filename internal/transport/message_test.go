@@ -42,7 +42,7 @@ func TestWriteTo(t *testing.T) {
 		{name: "start of line at the end", header: "A: b\n", body: "x\nFro", want: "A: b\n\nx\nFro", o: WriteOptions{Check: "From ", Escape: ">From "}},
 		{name: "lines as check", header: "A: b\n", body: "\x01\x01\n\x01\x01\nx\x01\x01\n", want: "A: b\n\n\x01\x01 \n\x01\x01 \nx\x01\x01\n", o: mmdf},
 		{name: "nul", header: "A: b\n", body: "a\x00b\n", want: "A: b\n\na\x00b\n"},
-		{name: "headers only", header: "A: b\n", body: "x\n", want: "A: b\n", headersOnly: true},
+		{name: "headers only", header: "A: b\n", body: "x\n", want: "A: b\n\n", headersOnly: true},
 		{name: "body only", header: "A: b\n", body: "x\n", want: "x\n", bodyOnly: true},
 	} {
 		m := &Message{Header: []byte(c.header), Body: bodyFile(t, c.body), HeadersOnly: c.headersOnly, BodyOnly: c.bodyOnly}

@@ -95,7 +95,7 @@ func TestFormats(t *testing.T) {
 		{"crlf and own texts", []string{"use_crlf", "yes", "message_prefix", "<$local_part_data>", "message_suffix", "", "check_string", "", "body_only", "yes"},
 			"<userx>From the body\r\n.dot\r\nlast line\r\n"},
 		{"bsmtp", []string{"use_bsmtp", "yes", "message_prefix", "HELO x\n", "headers_only", "yes"},
-			"HELO x\nMAIL FROM:<sender@s.test>\nRCPT TO:<userx@test.ex>\nDATA\n" + header + ".\n"},
+			"HELO x\nMAIL FROM:<sender@s.test>\nRCPT TO:<userx@test.ex>\nDATA\n" + header + "\n.\n"},
 		{"bsmtp dots", []string{"use_bsmtp", "yes", "body_only", "yes"}, "MAIL FROM:<sender@s.test>\nRCPT TO:<userx@test.ex>\nDATA\nFrom the body\n..dot\nlast line\n.\n"},
 		{"filter", []string{"transport_filter", "/bin/sed s/body/BODY/", "body_only", "yes", "message_prefix", "", "message_suffix", ""}, ">From the BODY\n.dot\nlast line\n"},
 		{"null device", []string{"file", "/dev/null"}, ""},

@@ -20,6 +20,8 @@ type delivery struct {
 	job
 	ctx context.Context
 	e   *transport.Execution
+	// size is what the message took in the file.
+	size int64
 }
 
 // execute delivers the message.
@@ -32,6 +34,7 @@ func execute(ctx context.Context, e *transport.Execution) []mail.Outcome {
 		return e.All(mail.Outcome{Result: mail.Delivered})
 	}
 	var err error
+	d.size = 0
 	if d.Format == mbox {
 		err = d.appendToFile()
 	} else {
@@ -41,7 +44,7 @@ func execute(ctx context.Context, e *transport.Execution) []mail.Outcome {
 		if d.NotifyComsat {
 			d.comsat()
 		}
-		return e.All(mail.Outcome{Result: mail.Delivered})
+		return e.All(mail.Outcome{Result: mail.Delivered, Size: d.size})
 	}
 	var te *transport.Error
 	if !errors.As(err, &te) {
@@ -85,6 +88,7 @@ func (d *delivery) write(f *os.File, name string, sync bool) (int64, error) {
 	if size += n; err != nil {
 		return size, d.writeFailed(err, name)
 	}
+	d.size = n
 	tail := ""
 	if d.BSMTP {
 		tail = "." + end

@@ -110,13 +110,10 @@ func (t *transaction) ended(r smtp.Reply, err error, pipelined bool) problem {
 
 // delivered records a success.
 func (t *transaction) delivered(a *mail.Address, confirmation string, further bool) {
+	t.c.Delivered = true
 	d := t.d
 	o := mail.Outcome{Result: mail.Delivered, Confirmation: confirmation, Further: further, Size: t.size, DeliveryTime: d.run.Now().Sub(d.started)}
 	t.decorate(&o)
-	if d.run.ReturnPath != d.run.Message.Sender {
-		path := d.run.ReturnPath
-		o.ReturnPath = &path
-	}
 	if key := t.addressKey(a); d.services.Retry != nil {
 		if _, known := d.services.Retry.Look(d.ctx, key, d.run.Now()); known {
 			o.RetryKeys = []mail.RetryUpdate{{Key: key, Delete: true}}
@@ -185,11 +182,7 @@ func (t *transaction) firstChunk() problem {
 	if _, err := head.WriteTo(t.d.ctx, &buf, transport.WriteOptions{CRLF: true}); err != nil {
 		return t.dataFailed(err)
 	}
-	if m.HeadersOnly {
-		return t.chunk(buf.Bytes(), true)
-	}
-	buf.WriteString("\r\n")
-	return t.chunk(buf.Bytes(), false)
+	return t.chunk(buf.Bytes(), m.HeadersOnly)
 }
 
 // chunk sends BDAT with its data behind what is queued, and reads the replies.

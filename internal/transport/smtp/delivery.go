@@ -130,8 +130,11 @@ func (d *delivery) unresolved(problem *transport.Error) {
 
 // set gives an address an outcome; retry keys collected before stay.
 func (d *delivery) set(a *mail.Address, o mail.Outcome) {
-	keys := a.Outcome.RetryKeys
+	keys, host := a.Outcome.RetryKeys, a.Outcome.Host
 	a.Outcome = o
+	if a.Outcome.Host == nil {
+		a.Outcome.Host = host // the last one that said something about the address
+	}
 	a.Outcome.RetryKeys = append(keys, o.RetryKeys...)
 }
 
@@ -233,7 +236,7 @@ func (d *delivery) tryHost(h *mail.Host, rest *[]mail.Host, pass int) {
 		d.counts.expired = false
 		d.skipToNextMX(h, rest)
 	}
-	d.deliverTo(h, known, len(*rest) > 0)
+	d.deliverTo(h, known, expired, len(*rest) > 0)
 }
 
 // noAddress counts a host of a router whose look-up brought no address.
@@ -292,7 +295,7 @@ const (
 )
 
 // deliverTo makes a session with a host and records what it says about the host.
-func (d *delivery) deliverTo(h *mail.Host, known, more bool) {
+func (d *delivery) deliverTo(h *mail.Host, known, expired, more bool) {
 	host := *h
 	host.Port = d.portOf(h)
 	if d.run.DontDeliver {
@@ -313,13 +316,33 @@ func (d *delivery) deliverTo(h *mail.Host, known, more bool) {
 	first := before[0]
 	switch p.about {
 	case noError, aboutRecipients:
+		if !expired {
+			d.counts.unexpired-- // a host that works does not count
+		}
 		if known {
 			first.Outcome.RetryKeys = append(first.Outcome.RetryKeys, mail.RetryUpdate{Key: hostKey, Delete: true, IsHost: true, Host: h.Name},
 				mail.RetryUpdate{Key: messageKey, Delete: true, IsHost: true, Host: h.Name})
 		}
 	case aboutHost, aboutMessage:
+		if !expired && d.pastCutoff(h, p) {
+			d.counts.unexpired--
+		}
 		d.hostFailed(&host, p, hostKey, messageKey)
 	}
+}
+
+// pastCutoff tells whether the message is too old for the rule of a host's failure: such hosts do not count for hosts_max_try, so
+// that all are tried before the address is given up (spec 30.5).
+func (d *delivery) pastCutoff(h *mail.Host, p problem) bool {
+	if p.err == nil || d.services.Rules == nil {
+		return false
+	}
+	rule, err := d.services.Rules.Find(d.run.Scope, retry.Failure{Key: h.Name, Alternate: d.run.Addresses[0].Domain, Errno: p.outcome.Errno,
+		MoreErrno: p.outcome.MoreErrno, Sender: d.run.Message.Sender, SenderKnown: true})
+	if err != nil {
+		return false
+	}
+	return rule == nil || len(rule.Steps) == 0 || d.run.Now().Sub(d.run.Message.Received) > rule.Cutoff()
 }
 
 // hostFailed logs an error that concerns all addresses, and asks for retry records.

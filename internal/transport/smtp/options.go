@@ -4,6 +4,7 @@
 package smtp
 
 import (
+	"strings"
 	"time"
 
 	"exigo/internal/config"
@@ -125,6 +126,7 @@ func Of(inst *config.Instance) *Settings { return option.Of[Settings](inst.Optio
 // check examines an instance when the configuration is read.
 func check(inst *config.Instance) error {
 	s := Of(inst)
+	s.Protocol = strings.ToLower(s.Protocol)
 	switch s.Protocol {
 	case "smtp", "lmtp", "smtps":
 	default:

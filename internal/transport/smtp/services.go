@@ -14,6 +14,8 @@ import (
 type Services struct {
 	// Pool keeps connections for the next message to the same place; nil: every delivery ends with QUIT.
 	Pool *smtpclient.Pool
+	// PerMessage keeps connections for further copies of the same message only; when it is done, Pool.Finish must be called.
+	PerMessage bool
 	// TLS makes handshakes; nil: STARTTLS is not used.
 	TLS *tlspolicy.Policy
 	// Authenticators are the configured ones, in order.

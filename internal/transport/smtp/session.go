@@ -17,9 +17,12 @@ func (d *delivery) session(h *mail.Host, more bool) problem {
 		return d.setupFailed(err, h)
 	}
 	if d.services.Pool != nil {
-		set.PoolKey = d.poolKey(set)
+		set.PoolKey, set.Transport = d.poolKey(set), d.run.Transport.Name
+		if d.services.PerMessage {
+			set.Owner = d.run.Message.ID
+		}
 	}
-	c := d.parked(set.PoolKey)
+	c := d.parked(set)
 	reused := c != nil
 	if !reused {
 		if c, err = smtpclient.Open(d.ctx, set); err != nil {
@@ -45,9 +48,9 @@ func (d *delivery) session(h *mail.Host, more bool) problem {
 }
 
 // parked takes a connection from the pool, reset if the message before left it in the middle of something.
-func (d *delivery) parked(key string) *smtpclient.Conn {
+func (d *delivery) parked(set *smtpclient.Settings) *smtpclient.Conn {
 	for {
-		c := d.services.Pool.Take(d.ctx, key)
+		c := d.services.Pool.Take(d.ctx, set)
 		if c == nil || !c.NeedsReset {
 			return c
 		}

@@ -223,7 +223,7 @@ func TestHosts(t *testing.T) {
 				"a == (110) [T:h1.test:192.0.2.1 111 0] [T:h2.test:192.0.2.2 110 1]\n"},
 		{name: "refused by one, dead the next", hosts: []string{"S: 554 no smtp service here\n" + quit, "timeout"}, to: "a", dialed: "1 2",
 			want: "log H=h1.test [192.0.2.1]: SMTP error from remote mail server after initial connection: 554 no smtp service here\nlog H=h2.test [192.0.2.2] Connection timed out\n" +
-				"a == (110) [T:h1.test:192.0.2.1 0 0] [T:h2.test:192.0.2.2 110 1]\n"},
+				"a == (110) H=h1.test [T:h1.test:192.0.2.1 0 0] [T:h2.test:192.0.2.2 110 1]\n"},
 		{name: "deferred recipient tries the next host", hosts: []string{plain + fromOK + rcpt("a") + "S: 451 Later\n" + rcpt("b") + "S: 250 OK\nC: DATA\nS: 354 go\n" + wholeText + "S: 250 OK\n" + quit, good("a")}, to: "a b", dialed: "1 2",
 			want: "log H=h1.test [192.0.2.1] SMTP error from remote mail server after RCPT TO:<a@test.ex>: 451 Later\n" +
 				"a => H=h2.test C=250 OK [R:a@test.ex:<sender@s.test> -44 51]\nb => H=h1.test C=250 OK\n"},

@@ -74,6 +74,7 @@ const pipelineBytes = 4096
 // run sends the message. The result says what a problem was about.
 func (t *transaction) run() problem {
 	t.c.Messages++
+	t.c.Delivered = false
 	addrs := t.d.unsettled()
 	if t.askRooms(addrs) {
 		return problem{about: aboutNothing}
@@ -306,6 +307,9 @@ func (t *transaction) sync() problem {
 			return t.ends(pipelined)
 		}
 		r, err := t.c.Reply(f.text, pipelined)
+		if err != nil && t.decided(f) {
+			return problem{} // what was lost cannot matter any more
+		}
 		if err != nil {
 			return t.lost(err, queue[i:])
 		}
@@ -315,6 +319,11 @@ func (t *transaction) sync() problem {
 		}
 	}
 	return problem{}
+}
+
+// decided tells whether the fate of all addresses is known already when the reply to a command is lost.
+func (t *transaction) decided(f inFlight) bool {
+	return t.mailRefused != nil || len(t.ok) == 0 && f.kind != mailCommand && f.kind != rcptCommand
 }
 
 // took handles the reply to one command.
@@ -407,6 +416,9 @@ func (t *transaction) decorate(o *mail.Outcome) {
 	o.LocalAddress, o.LocalPort = t.c.Local.Addr(), int(t.c.Local.Port())
 	o.TLS, o.AuthName, o.AuthID = t.c.TLS, t.c.AuthName, t.c.AuthID
 	o.Pipelining, o.Chunking = t.c.Pipelining, t.chunked
+	if path := t.d.run.ReturnPath; path != t.d.run.Message.Sender {
+		o.ReturnPath = &path
+	}
 }
 
 // lost handles a connection that broke while replies were due, the first of them to due[0]. A timeout after MAIL counts against the
