@@ -44,6 +44,8 @@ type Request struct {
 	Macros    []config.Macro
 	// Stderr receives copies of panic log lines, and warnings.
 	Stderr io.Writer
+	// Fatal, if set, ends the process after a log could not be written; a daemon leaves it nil.
+	Fatal func()
 	// Unprivileged runs everything as the present user, even root (the demonstration).
 	Unprivileged bool
 }
@@ -125,6 +127,8 @@ func (s *Server) Reload(ctx context.Context) (*Server, error) {
 
 func (s *Server) compile(ctx context.Context) error {
 	var err error
+	world := *s.request.World // the options change it for this configuration only
+	s.World = &world
 	if s.Engine, err = expand.New(s.World, s.Catalog.words(), s.hooks()); err != nil {
 		return err
 	}
@@ -138,6 +142,7 @@ func (s *Server) compile(ctx context.Context) error {
 		return err
 	}
 	s.Main = option.Of[config.Main](s.Config.Main)
+	s.settleWorld()
 	if err := s.identify(); err != nil {
 		return err
 	}
@@ -205,12 +210,7 @@ func (s *Server) openLog() error {
 		Path: string(m.LogFilePath), SpoolDirectory: string(m.SpoolDirectory), Selectors: selectors, Timezone: m.LogTimezone,
 		WriteReject: m.WriteRejectLog, PrintTopBit: m.PrintTopBitChars, SyslogFacility: m.SyslogFacility, SyslogProcessName: m.SyslogProcessName,
 		SyslogPID: m.SyslogPID, SyslogTimestamp: m.SyslogTimestamp, SyslogDuplication: m.SyslogDuplication, UID: uid, GID: gid,
-		Stderr: s.request.Stderr,
-	}
-	if m.Timezone != "" {
-		if settings.Location, err = time.LoadLocation(m.Timezone); err != nil {
-			return &config.Error{Text: fmt.Sprintf("timezone \"%s\" is not known", m.Timezone)}
-		}
+		Stderr: s.request.Stderr, Fatal: s.request.Fatal, Location: config.Zone(m.Timezone),
 	}
 	s.logSettings = settings
 	s.Log = eventlog.Open(s.World, settings)

@@ -24,6 +24,8 @@ type Program struct {
 	Stdout, Stderr io.Writer
 	// Server is the configuration at work; nil until load.
 	Server *catalog.Server
+	// OwnProcess says that the process does nothing but this call: its environment may be changed, and it may end at once.
+	OwnProcess bool
 	// Remote says that the call came over the daemon's socket: the process is the daemon and must not exit or give up privilege.
 	Remote bool
 }
@@ -50,7 +52,7 @@ func Main(argv []string) int {
 	if status, done := role(argv, world); done {
 		return status
 	}
-	p := &Program{World: world, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}
+	p := &Program{World: world, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, OwnProcess: true}
 	return p.Run(context.Background(), argv)
 }
 
@@ -74,6 +76,7 @@ func (p *Program) Run(ctx context.Context, argv []string) int {
 		return exit.status
 	case errors.As(err, &usage):
 		fmt.Fprintln(p.Stderr, usage.Text)
+	case errors.Is(err, config.ErrNotShown): // the output says so
 	case errors.As(err, &mistake):
 		p.configurationError(mistake)
 	default:
@@ -85,6 +88,9 @@ func (p *Program) Run(ctx context.Context, argv []string) int {
 // configurationError reports a mistake in the configuration as Exim does: with a time stamp.
 func (p *Program) configurationError(e *config.Error) {
 	fmt.Fprintf(p.Stderr, "%s %s\n", p.World.Clock.Now().Format("2006-01-02 15:04:05"), e.Error())
+	if p.OwnProcess {
+		catalog.LogMistake(p.World, e)
+	}
 }
 
 // modes says what obeys a mode, and what it needs of the configuration.
@@ -171,6 +177,9 @@ func (p *Program) load(ctx context.Context) error {
 	}
 	a := p.Arguments
 	r := catalog.Request{World: p.World, Path: SearchPath, Stderr: p.Stderr}
+	if p.OwnProcess && a.Mode != ModeDaemon {
+		r.Fatal = func() { os.Exit(1) }
+	}
 	if a.ConfigFile != "" {
 		r.Path, r.Alternate = a.ConfigFile, true
 	}
@@ -181,8 +190,27 @@ func (p *Program) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.Server = s
+	p.Server, p.World = s, s.World
+	if p.OwnProcess {
+		adoptEnvironment(s.Config.Environment())
+	}
 	return nil
+}
+
+// adoptEnvironment makes variables the process's environment. What the program tells its own processes stays, and the time zone.
+func adoptEnvironment(variables []string) {
+	own := os.Environ()
+	os.Clearenv()
+	for _, v := range own {
+		name, value, _ := strings.Cut(v, "=")
+		if name == "TZ" || strings.HasPrefix(name, "EXIGO_") {
+			os.Setenv(name, value)
+		}
+	}
+	for _, v := range variables {
+		name, value, _ := strings.Cut(v, "=")
+		os.Setenv(name, value)
+	}
 }
 
 // admin tells whether the caller is an administrator (spec 5.2): root, the Exim user, or a member of the Exim group or admin_groups.

@@ -47,13 +47,20 @@ func (c *Config) makeLanguageSettings() *expand.Settings {
 	if g, found, err := c.world.Users.GroupByName(string(m.EximGroup)); err == nil && found {
 		s.EximGID = g.GID
 	}
-	if m.Timezone != "" {
-		if zone, err := time.LoadLocation(m.Timezone); err == nil {
-			s.Location = zone
-		}
-	}
+	s.Location = Zone(m.Timezone)
 	s.InitialDirectory, _ = os.Getwd()
 	return s
+}
+
+// Zone is the time zone of the option timezone, nil for the system's. As in the C library, a name that nobody knows stands for UTC.
+func Zone(name string) *time.Location {
+	if name == "" {
+		return nil
+	}
+	if zone, err := time.LoadLocation(name); err == nil {
+		return zone
+	}
+	return time.FixedZone(name, 0)
 }
 
 // logDirectory is where the log files are, "" when there are none.
