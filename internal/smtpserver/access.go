@@ -250,7 +250,7 @@ const (
 )
 
 // foldMessage divides long lines of a text for the client as Exim does: at the first white space that follows a colon, if that is
-// in the second half of the line, else at the last space that fits, else at the first one.
+// in the second half of the line, else at the last space there that fits, else at the first one that does not, else at any.
 func foldMessage(text string) string {
 	if len(text) <= foldLimit {
 		return text
@@ -280,10 +280,13 @@ func foldAt(line string) int {
 	if i := strings.Index(line[foldColon:foldLimit+1], ": "); i >= 0 {
 		return foldColon + i + 1
 	}
-	if i := strings.LastIndexByte(line[:foldLimit+1], ' '); i > 0 {
+	if i := strings.LastIndexByte(line[:foldLimit+1], ' '); i > foldColon {
 		return i
 	}
-	return strings.IndexByte(line, ' ')
+	if i := strings.IndexByte(line[foldLimit+1:], ' '); i >= 0 {
+		return foldLimit + 1 + i
+	}
+	return strings.LastIndexByte(line[:foldLimit+1], ' ')
 }
 
 // matches tests the client against a host list.

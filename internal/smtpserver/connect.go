@@ -84,6 +84,10 @@ func (s *Session) connectionOptions() bool {
 		return false
 	}
 	s.sizeLimit = limit
+	free := s.start.Unqualified || s.start.Batch
+	s.unqualifiedSender = free || s.matches(string(s.main.SenderUnqualifiedHosts))
+	s.unqualifiedRecipient = free || s.matches(string(s.main.RecipientUnqualifiedHosts))
+	s.msg.AllowUnqualifiedSender, s.msg.AllowUnqualifiedRecipient = s.unqualifiedSender, s.unqualifiedRecipient
 	s.rateLimited = s.main.SMTPRateLimitHosts != "" && s.matches(string(s.main.SMTPRateLimitHosts))
 	if s.rateLimited {
 		s.mailDelay, s.rcptDelay = parseRateLimit(s.main.SMTPRateLimitMail), parseRateLimit(s.main.SMTPRateLimitRcpt)

@@ -217,6 +217,9 @@ func (s *Session) alive(chunked bool) bool {
 // receptionEnded answers a message that could not be read to its end.
 func (s *Session) receptionEnded(r Received) {
 	s.done, s.failed = true, true
+	if r.InHeader { // Exim gives a message its id after the header section
+		r.ID, s.msg.ID = "", ""
+	}
 	var aborted *abortError
 	switch {
 	case errors.As(r.ReadError, &aborted):

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"exigo/internal/eventlog"
 )
@@ -13,6 +14,8 @@ type Limiter struct {
 	mu      sync.Mutex
 	total   int
 	perHost map[netip.Addr]int
+	// sequence counts all sessions, for their ids.
+	sequence atomic.Uint64
 }
 
 // NewLimiter makes a Limiter.

@@ -175,20 +175,12 @@ func (s *Session) addressError(given, problem string) {
 	}
 }
 
-// mayBeUnqualified tests sender_unqualified_hosts and recipient_unqualified_hosts.
+// mayBeUnqualified tells whether an address may come without domain.
 func (s *Session) mayBeUnqualified(sender bool) bool {
-	if s.start.Unqualified || s.silent {
-		return true
-	}
-	list := s.main.RecipientUnqualifiedHosts
-	allowed := &s.msg.AllowUnqualifiedRecipient
 	if sender {
-		list, allowed = s.main.SenderUnqualifiedHosts, &s.msg.AllowUnqualifiedSender
+		return s.unqualifiedSender
 	}
-	if list != "" && s.matches(string(list)) {
-		*allowed = true
-	}
-	return *allowed
+	return s.unqualifiedRecipient
 }
 
 // sizeAllowed refuses messages that the client says are too big.

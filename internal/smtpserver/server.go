@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"runtime/debug"
+	"strconv"
 	"time"
 
 	"exigo/internal/config"
@@ -118,6 +119,12 @@ func (srv *Server) ServeStream(ctx context.Context, stream io.ReadWriter, start 
 	return s.run()
 }
 
+// connectionID makes a $connection_id: digits that no other connection of this process has, nor one of another that began in the
+// same microsecond.
+func (srv *Server) connectionID() string {
+	return strconv.FormatInt(srv.services.World.Clock.Now().UnixMicro(), 10) + strconv.FormatUint(srv.limiter.sequence.Add(1), 10)
+}
+
 func (srv *Server) newSession(ctx context.Context, stream io.ReadWriter, start Start) *Session {
 	s := &Session{srv: srv, svc: &srv.services, main: srv.main, noun: start.Noun, start: start, ctx: ctx}
 	s.io.conn = stream
@@ -129,6 +136,9 @@ func (srv *Server) newSession(ctx context.Context, stream io.ReadWriter, start S
 	s.noun.Local = s.noun.Local || start.Local
 	if s.noun.ConnectionID == "" {
 		s.noun.ConnectionID = start.ID
+	}
+	if s.noun.ConnectionID == "" {
+		s.noun.ConnectionID = srv.connectionID()
 	}
 	s.hostname = srv.main.PrimaryHostname
 	s.attach()

@@ -38,8 +38,10 @@ type Session struct {
 	// limits of RFC 9422
 	limitsOffered bool
 
-	enforceSync, noMultiline, noPipelining bool
-	pipelined                              bool // the client has made use of PIPELINING
+	// unqualifiedSender and unqualifiedRecipient: addresses without domain are completed.
+	unqualifiedSender, unqualifiedRecipient bool
+	enforceSync, noMultiline, noPipelining  bool
+	pipelined                               bool // the client has made use of PIPELINING
 	// earlyPipelining: the client may send before the banner and the reply to EHLO (PIPECONNECT).
 	earlyPipelining bool
 
@@ -99,7 +101,8 @@ func (s *Session) newMessage() {
 	if s.msg != nil {
 		acl.KeepForSession(&controls, s.msg.Controls)
 	}
-	s.msg = &mail.Message{Session: s.noun, Controls: controls, Size: -1}
+	s.msg = &mail.Message{Session: s.noun, Controls: controls, Size: -1,
+		AllowUnqualifiedSender: s.unqualifiedSender, AllowUnqualifiedRecipient: s.unqualifiedRecipient}
 	s.scope = nil
 	s.noun.Recipients, s.noun.RcptCount, s.noun.RcptDefer, s.noun.RcptFail = 0, 0, 0, 0
 	s.wasRejectedMail, s.wasRcpt = false, false
@@ -207,8 +210,8 @@ func (s *Session) checkedUnknown() {
 	s.unknownCommands++
 	if s.unknownCommands > s.main.SMTPMaxUnknownCommands {
 		s.line("500 Too many unrecognized commands")
-		s.logReject("SMTP call from " + s.who(false) + " dropped: too many unrecognized commands (last was \"" + s.printable(s.lastCommand) + "\")")
 		s.drop("bad-commands")
+		s.logReject("SMTP call from " + s.who(false) + " dropped: too many unrecognized commands (last was \"" + s.printable(s.lastCommand) + "\")")
 		return
 	}
 	s.synprot(true, 500, "unrecognized command")

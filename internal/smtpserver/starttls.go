@@ -83,8 +83,8 @@ func (s *Session) afterTLS() {
 		s.noun.HELOVerified, s.noun.HELOTried = false, false
 		s.pipelining, s.chunking, s.dsn, s.authOffered, s.utf8 = false, false, false, false, false
 		s.offered = nil
+		s.advertised = authAdvertised{}
 	}
-	s.advertised = authAdvertised{}
 	s.startTLSOffered = false
 	s.heloUncounted, s.authUncounted, s.tlsUncounted = true, true, true
 	s.noun.Authenticator, s.noun.AuthPublicName, s.noun.AuthID, s.noun.AuthSender, s.authenticator = "", "", "", "", nil

@@ -172,12 +172,8 @@ func (s *Session) tlsItems() string {
 			text += "*"
 		}
 	}
-	if log.Has(eventlog.TLSCertificateVerified) && t.Cipher != "" {
-		if t.Verified {
-			text += " CV=yes"
-		} else {
-			text += " CV=no"
-		}
+	if log.Has(eventlog.TLSCertificateVerified) && t.Verified {
+		text += " CV=yes"
 	}
 	if log.Has(eventlog.TLSPeerDN) && t.PeerDN != "" {
 		text += " DN=" + strconv.Quote(s.printable(t.PeerDN))

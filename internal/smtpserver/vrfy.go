@@ -5,19 +5,11 @@ import (
 
 	"exigo/internal/acl"
 	"exigo/internal/eventlog"
+	"exigo/internal/mail"
 )
 
-// vrfy obeys VRFY (spec 49.7).
+// vrfy obeys VRFY (spec 49.7). The address is read first: the ACL can test it.
 func (s *Session) vrfy(argument string) {
-	outcome := acl.Outcome{Verdict: acl.Fail, LogTargets: acl.LogMain | acl.LogReject}
-	if s.main.ACLSMTPVRFY != "" {
-		s.setArgument(argument)
-		outcome = s.runACL(acl.VRFY, string(s.main.ACLSMTPVRFY))
-	}
-	if outcome.Verdict != acl.OK && outcome.Verdict != acl.Discard {
-		s.refuse(acl.VRFY, outcome, argument)
-		return
-	}
 	text := argument
 	if s.svc.RewriteSMTP != nil {
 		text = s.svc.RewriteSMTP(s.Scope(), text, false)
@@ -34,6 +26,17 @@ func (s *Session) vrfy(argument string) {
 			return
 		}
 		address += "@" + domain
+	}
+	outcome := acl.Outcome{Verdict: acl.Fail, LogTargets: acl.LogMain | acl.LogReject}
+	if s.main.ACLSMTPVRFY != "" {
+		scope := s.Scope()
+		scope.Recipient = &mail.Recipient{Address: address, Parent: -1}
+		outcome = s.runACL(acl.VRFY, string(s.main.ACLSMTPVRFY))
+		scope.Recipient = nil
+	}
+	if outcome.Verdict != acl.OK && outcome.Verdict != acl.Discard {
+		s.refuse(acl.VRFY, outcome, argument)
+		return
 	}
 	if s.svc.Verify == nil {
 		s.line("252 Cannot verify addresses")
@@ -58,9 +61,6 @@ func (s *Session) vrfy(argument string) {
 		s.logMain("VRFY failed for " + s.printable(argument) + " " + s.who(true))
 	}
 }
-
-// setArgument makes $smtp_command_argument what the ACL tests.
-func (s *Session) setArgument(argument string) { s.noun.Argument = argument }
 
 // expn obeys EXPN (spec 49.7).
 func (s *Session) expn(argument string) {
