@@ -250,7 +250,7 @@ const (
 )
 
 // foldMessage divides long lines of a text for the client as Exim does: at the first white space that follows a colon, if that is
-// in the second half of the line, else at the last space there that fits, else at the first one that does not, else at any.
+// in the second half of the line, else at the last space there that fits, else at the first one that does not.
 func foldMessage(text string) string {
 	if len(text) <= foldLimit {
 		return text
@@ -286,7 +286,7 @@ func foldAt(line string) int {
 	if i := strings.IndexByte(line[foldLimit+1:], ' '); i >= 0 {
 		return foldLimit + 1 + i
 	}
-	return strings.LastIndexByte(line[:foldLimit+1], ' ')
+	return -1
 }
 
 // matches tests the client against a host list.
