@@ -17,13 +17,15 @@ import (
 // utility is a program of chapter 54 that needs no configuration: what is called by its name runs it.
 type utility struct {
 	name, options string
-	run           func(c *maintenance) error
+	// reads says that it changes nothing.
+	reads bool
+	run   func(c *maintenance) error
 }
 
 // utilities are the programs that argv[0] may name.
 var utilities = []utility{
-	{"exim_dumpdb", "[-z] [-k]", (*maintenance).dump},
-	{"exim_tidydb", "[-t <time>]", (*maintenance).tidy},
+	{"exim_dumpdb", "[-z] [-k]", true, (*maintenance).dump},
+	{"exim_tidydb", "[-t <time>]", false, (*maintenance).tidy},
 }
 
 // maintenance is one call of a program for the hints databases (spec 54.11).
@@ -51,7 +53,7 @@ func runUtility(name string, words []string, world *outside.World, out, errs io.
 				"  <database-name> = retry | misc | wait-<transport-name> | callout | ratelimit | tls | seen\n", u.name, u.options)
 			return 1, true
 		}
-		c.db = hints.New(hints.Options{SpoolDirectory: c.spool, Clock: world.Clock, UID: -1, GID: -1})
+		c.db = hints.New(hints.Options{SpoolDirectory: c.spool, Clock: world.Clock, UID: -1, GID: -1, ReadOnly: u.reads})
 		defer c.db.Close()
 		if err := u.run(c); err != nil {
 			if text := err.Error(); text != "" {

@@ -75,7 +75,7 @@ func (d *file) open(create bool) (*sql.DB, error) {
 		return nil, d.failed
 	}
 	db, err := d.openFile()
-	if err != nil && isDamaged(err) {
+	if err != nil && isDamaged(err) && !d.options.ReadOnly {
 		d.discard()
 		db, err = d.openFile()
 	}
@@ -92,6 +92,9 @@ func (d *file) open(create bool) (*sql.DB, error) {
 }
 
 func (d *file) openFile() (*sql.DB, error) {
+	if d.options.ReadOnly {
+		return d.openReadOnly()
+	}
 	if err := d.makeFile(d.path); err != nil {
 		return nil, err
 	}
@@ -107,6 +110,24 @@ func (d *file) openFile() (*sql.DB, error) {
 		return nil, err
 	}
 	return db, nil
+}
+
+// openReadOnly opens for someone who may not write. While another process has the file open, it shares that one's index of the log;
+// else there is no log, and the file does not change.
+func (d *file) openReadOnly() (db *sql.DB, err error) {
+	for _, parameters := range []string{"?mode=ro", "?mode=ro&immutable=1"} {
+		db, err = sql.Open("sqlite", "file:"+(&url.URL{Path: d.path}).EscapedPath()+parameters)
+		if err != nil {
+			return nil, err
+		}
+		db.SetMaxOpenConns(1)
+		var n int
+		if err = db.QueryRow("SELECT count(*) FROM hints WHERE key = ''").Scan(&n); err == nil {
+			return db, nil
+		}
+		db.Close()
+	}
+	return nil, err
 }
 
 // makeFile makes the directory and an empty file, so that they get Exim's owner and modes even from root.

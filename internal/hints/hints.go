@@ -28,6 +28,8 @@ type Options struct {
 	Clock outside.Clock
 	// UID and GID own what root creates; -1 leaves it.
 	UID, GID int
+	// ReadOnly opens without changing anything: for those who may only read.
+	ReadOnly bool
 }
 
 // DB is the hints of one spool directory. It is safe for concurrent use. The zero value of *DB, nil, holds nothing: reads
