@@ -38,8 +38,11 @@ func (p *paper) failedRecipients() {
 	any := false
 	for i := len(p.report.Addresses) - 1; i >= 0; i-- {
 		a := p.report.Addresses[i]
-		if hidden(a) || a.Kind != mail.KindNormal && topOf(a) != a {
+		if hidden(a) {
 			continue
+		}
+		if a.Kind != mail.KindNormal && a.Parent != nil {
+			a = a.Parent
 		}
 		p.WriteString(sep + clean(a.Address))
 		sep, any = ",\n  ", true
@@ -161,7 +164,7 @@ func (p *paper) named(a *mail.Address, indent string) string {
 	switch {
 	case hidden(a):
 		return "an undisclosed address\n" + indent + "(generated from " + clean(top.Address) + ")"
-	case a.Kind == mail.KindNormal && top == a:
+	case a.Kind == mail.KindNormal && strings.EqualFold(a.Address, top.Address):
 		return clean(a.Address)
 	case a.Kind == mail.KindNormal:
 		from := "generated from "
@@ -483,17 +486,18 @@ func (w *Writer) template(r Report, kind, path string, extra map[string]mail.Val
 	}
 	switch {
 	case err != nil:
-		return complain("Failed to expand %s_message_file: %v", kind, err)
+		return complain("Failed to expand %s_message_file: '%s'", kind, path)
 	case name.S == "":
 		return nil
 	case !strings.HasPrefix(name.S, "/"):
-		return complain("Non-absolute path in %s_message_file: %s", kind, name.S)
+		return complain("%s_message_file is not absolute after expansion: '%s'", kind, name.S)
 	case name.Tainted:
-		return complain("Tainted path for %s_message_file: %s", kind, name.S)
+		return complain("%s_message_file is not untainted after expansion: '%s'", kind, name.S)
 	}
 	data, err := os.ReadFile(name.S)
 	if err != nil {
-		return complain("Failed to open %s for %s message texts: %v", name.S, kind, osText(err))
+		what := map[string]string{"bounce": "error", "warn": "warning"}[kind]
+		return complain("Failed to open %s for %s message texts: %v", name.S, what, osText(err))
 	}
 	var items template
 	for _, text := range strings.Split("\n"+string(data), "\n****\n") {

@@ -46,6 +46,8 @@ type Deliverer struct {
 	Bouncer *bounce.Writer
 	// Waiting, if set, notes that a message waits for the hosts of an address (two-stage queue runs).
 	Waiting func(ctx context.Context, id string, addr *mail.Address)
+	// Finished, if set, is told when an attempt for a message is over and its lock is released.
+	Finished func(ctx context.Context, id string)
 	// Format makes the builder of log lines with the rooms' fields.
 	Format func(on eventlog.Set) eventlog.Format
 
@@ -63,6 +65,8 @@ type Options struct {
 	// Give up: fail all addresses (-Mg), as Caller asked.
 	GiveUp bool
 	Caller string
+	// Continue says that the message waited for a host to which a connection is open now: retry times do not hold it back.
+	Continue bool
 	// DontDeliver pretends (-N).
 	DontDeliver bool
 	// QueueSMTP routes, but leaves remote deliveries to a queue run (-odqs).
@@ -120,7 +124,17 @@ func (d *Deliverer) Message(ctx context.Context, id, queue string, o Options) (s
 		d.Log.Mainf(id, "%v", err)
 		return Unreadable
 	}
-	return d.attempt(ctx, locked, msg, o).run()
+	status = d.attempt(ctx, locked, msg, o).run()
+	d.finished(ctx, locked, id)
+	return status
+}
+
+// finished releases the message and says so.
+func (d *Deliverer) finished(ctx context.Context, locked *spool.Locked, id string) {
+	locked.Close()
+	if d.Finished != nil {
+		d.Finished(ctx, id)
+	}
 }
 
 // Fresh makes the first attempt for a message that was just received: its lock is held and nothing need be read again. It closes
@@ -133,7 +147,9 @@ func (d *Deliverer) Fresh(ctx context.Context, locked *spool.Locked, msg *mail.M
 		}
 	}()
 	defer locked.Close()
-	return d.attempt(ctx, locked, msg, o).run()
+	status = d.attempt(ctx, locked, msg, o).run()
+	d.finished(ctx, locked, msg.ID)
+	return status
 }
 
 // crashed logs a mistake in the program that ended an attempt: the panic log has the stack.
@@ -222,7 +238,7 @@ func (a *attempt) takeRecipients() {
 		}
 		addr := a.newAddress(r, i)
 		if a.options.GiveUp {
-			addr.Outcome = mail.Outcome{Result: mail.Failed, Message: "delivery cancelled by administrator"}
+			addr.Outcome = mail.Outcome{Result: mail.Failed}
 			a.failed = append(a.failed, addr)
 			continue
 		}
@@ -234,12 +250,15 @@ func (a *attempt) takeRecipients() {
 }
 
 func (a *attempt) newAddress(r *mail.Recipient, index int) *mail.Address {
-	return &mail.Address{
+	addr := &mail.Address{
 		Address: r.Address, Unique: uniqueOf(r.Address), Original: index,
 		ErrorsTo: r.ErrorsTo, ErrorsToSet: r.ErrorsTo != "",
 		Notify: r.Notify, ORCPT: r.ORCPT, Mode: mail.ForDelivery,
-		OneTime: r.Parent >= 0,
 	}
+	if all := a.msg.Recipients; r.Parent >= 0 && r.Parent < len(all) {
+		addr.OneTime, addr.OneTimeParent = true, all[r.Parent].Address
+	}
+	return addr
 }
 
 // frozen deals with a frozen message; stop ends the attempt.

@@ -37,7 +37,9 @@ func (a *attempt) childDone(addr *mail.Address) {
 			return
 		}
 		a.finishUnique(p.Unique)
-		a.note(p.Address + ": children all complete")
+		if p.Parent == nil || p.Parent.Address != p.Address { // not the half of an "unseen" router
+			a.note(p.Address + ": children all complete")
+		}
 	}
 }
 

@@ -117,6 +117,7 @@ func (a *attempt) localReady(group []*mail.Address) []*mail.Address {
 		}
 		addr.RetrySkipped = true
 		a.deferAddress(addr, mail.ErrnoLocalRetry, "Retry time not yet reached")
+		a.logDeferral(addr)
 	}
 	return ready
 }
@@ -136,7 +137,7 @@ func (a *attempt) runFor(group []*mail.Address) *transport.Run {
 	}
 	return &transport.Run{
 		Transport: a.d.Transports[first.Transport], Message: a.msg, Body: a.transportBody(), Addresses: group, Scope: s,
-		Sender: sender, ReturnPath: sender, Force: a.options.Force, DontDeliver: a.options.DontDeliver, Services: a.servicesFor(),
+		Sender: sender, ReturnPath: sender, Force: a.options.Force, Continue: a.options.Continue, DontDeliver: a.options.DontDeliver, Services: a.servicesFor(),
 	}
 }
 

@@ -53,6 +53,13 @@ func (a *attempt) routeAll() {
 	a.fresh = nil
 	slices.Reverse(a.local)
 	slices.Reverse(a.remote)
+	a.remote = slices.DeleteFunc(a.remote, func(addr *mail.Address) bool {
+		wait := a.queueDomain(addr)
+		if wait {
+			a.logDeferral(addr)
+		}
+		return wait
+	})
 }
 
 // consider takes one new address: it drops what is done or doubled, and holds what is held. It tells whether the address is to be
@@ -110,7 +117,7 @@ func (a *attempt) held(addr *mail.Address) bool {
 
 // notYet defers an address whose retry time for routing has not come. Immediate deliveries always route.
 func (a *attempt) notYet(addr *mail.Address) bool {
-	if !a.options.QueueRun || a.options.Force {
+	if !a.options.QueueRun || a.options.Force || a.options.Continue {
 		return false
 	}
 	domain := strings.ToLower(addr.Address[strings.LastIndexByte(addr.Address, '@')+1:])
@@ -147,7 +154,9 @@ func (a *attempt) route(addr *mail.Address) {
 			c.Parent.Children++
 		}
 		a.fresh = append(r.Children[:len(r.Children):len(r.Children)], a.fresh...)
-		if addr.Transport != "" {
+		if addr.Transport != "" && a.done[addr.Unique] {
+			a.orphan(addr) // an "unseen" delivery that an earlier attempt made
+		} else if addr.Transport != "" {
 			a.assign(addr, r.Local)
 		} else if len(r.Children) == 0 {
 			a.discarded(addr)
@@ -218,10 +227,6 @@ func (a *attempt) assign(addr *mail.Address, local bool) {
 	}
 	if t.Driver.Local != nil {
 		a.local = append(a.local, addr)
-		return
-	}
-	if a.queueDomain(addr) {
-		a.logDeferral(addr)
 		return
 	}
 	a.remote = append(a.remote, addr)
