@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"os/exec"
+	"strings"
 	"sync"
 	"time"
 
@@ -51,6 +52,9 @@ func (s *Server) smtpServices() smtpserver.Services {
 		RewriteSMTP: func(sc *expand.Scope, a string, sender bool) string { return s.Rewriter().SMTP(sc, a, sender) },
 		Verify: func(ctx context.Context, sc *expand.Scope, address string) acl.Verified {
 			return s.verifyForACL(ctx, sc, address, acl.VerifyOptions{})
+		},
+		List: func(ctx context.Context, sc *expand.Scope, address string) string {
+			return strings.ReplaceAll(s.Routes.Expansion(ctx, sc, address), "\r\n", "\n")
 		},
 		StartQueueRun: func(text, name string, done func()) error {
 			go func() {

@@ -127,6 +127,9 @@ func (p *Program) streamSession(ctx context.Context, start smtpserver.Start) err
 	start.Local, start.TLSOnConnect, start.Timeout = true, p.Arguments.TLSOnConnect, a.SMTPTimeout
 	start.NotSocket = !isSocket(p.Stdin)
 	start.Untrusted, start.Unqualified = !start.Noun.Trusted, !a.NoQualify
+	if start.Noun.Trusted {
+		start.Protocol = a.Protocol
+	}
 	start.Sender = p.Server.Receiver.OwnAddress(call.Caller)
 	ended := p.Server.SMTP.ServeStream(ctx, stream{p.Stdin, p.Stdout}, start)
 	if start.Batch && ended.Failed {
@@ -134,6 +137,9 @@ func (p *Program) streamSession(ctx context.Context, start smtpserver.Start) err
 			return &exitError{status: 1}
 		}
 		return &exitError{status: 2}
+	}
+	if ended.Dropped {
+		return &exitError{status: 1}
 	}
 	return nil
 }
