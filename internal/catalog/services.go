@@ -148,6 +148,7 @@ func (s *Server) routeServices() route.Services {
 			return fileInfo{path, info}, err
 		},
 		Command: s.command,
+		Callout: s.callout,
 		RewriteAddress: func(sc *expand.Scope, address string, sender bool) (string, error) {
 			return s.Rewriter().Address(sc, address, sender), nil
 		},

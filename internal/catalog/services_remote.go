@@ -1,20 +1,77 @@
 package catalog
 
 import (
+	"context"
+	"slices"
+	"time"
+
+	"exigo/internal/deliver"
 	"exigo/internal/eventlog"
+	"exigo/internal/hints"
+	"exigo/internal/mail"
 	"exigo/internal/transport/smtp"
 )
 
-// remoteServices are what the smtp transport asks of the program. The conformance world keeps no connections: its
-// expectations are those of one process a message.
+// remoteServices are what the smtp transport asks of the program.
 func (s *Server) remoteServices() *smtp.Services {
-	r := &smtp.Services{Pool: s.Pool, TLS: s.TLS, Authenticators: s.Authenticators, Retry: s.retryHints(), Rules: s.Rules,
-		LogPort: s.Log.Has(eventlog.OutgoingPort)}
+	r := &smtp.Services{Pool: s.Pool, PerMessage: s.World.Quirks.On, TLS: s.TLS, Authenticators: s.Authenticators, Retry: s.retryHints(),
+		Rules: s.Rules, LogPort: s.Log.Has(eventlog.OutgoingPort), Wait: s.waitForHosts}
 	for _, f := range s.Catalog.Features {
 		r.Extensions = append(r.Extensions, f.Outgoing...)
 	}
-	if s.World.Quirks.On {
-		r.Pool = nil
-	}
 	return r
+}
+
+// waitForHosts notes that a message waits for hosts of a transport.
+func (s *Server) waitForHosts(_ context.Context, transport string, hosts []string, id string) {
+	table := hints.WaitTable(transport)
+	for _, host := range hosts {
+		s.hintFailed(table.Update(s.Hints, host, func(w hints.Wait, _ time.Time, _ bool) (hints.Wait, hints.Action) {
+			if slices.Contains(w.IDs, id) {
+				return w, hints.Keep
+			}
+			w.IDs = append(w.IDs, id)
+			return w, hints.Write
+		}))
+	}
+}
+
+// waitForAddress notes in the first stage of a queue run for which hosts a message waits.
+func (s *Server) waitForAddress(ctx context.Context, id string, a *mail.Address) {
+	var hosts []string
+	for _, h := range a.Hosts {
+		hosts = append(hosts, h.Name)
+	}
+	s.waitForHosts(ctx, a.Transport, hosts, id)
+}
+
+// nextWaiting takes a message that waits for a host off the list; those that are gone go with it.
+func (s *Server) nextWaiting(transport, host string) (next string) {
+	s.hintFailed(hints.WaitTable(transport).Update(s.Hints, host, func(w hints.Wait, _ time.Time, found bool) (hints.Wait, hints.Action) {
+		if !found {
+			return w, hints.Keep
+		}
+		for len(w.IDs) > 0 && next == "" {
+			if id := w.IDs[0]; s.Spool.Exists(id, "") {
+				next = id
+			}
+			w.IDs = w.IDs[1:]
+		}
+		if len(w.IDs) == 0 {
+			return w, hints.Remove
+		}
+		return w, hints.Write
+	}))
+	return next
+}
+
+// handOn gives the connections that a message leaves to messages that wait for the same hosts, and delivers those. In the
+// ordinary world connections belong to nobody and the next queue run finds them; the conformance world has one process a message.
+func (s *Server) handOn(ctx context.Context, id string) {
+	if !s.World.Quirks.On {
+		return
+	}
+	for _, heir := range s.Pool.Finish(id, s.nextWaiting) {
+		s.Deliverer.Message(ctx, heir, "", deliver.Options{Continue: true})
+	}
 }

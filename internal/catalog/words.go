@@ -59,10 +59,10 @@ func (c Catalog) Registry() *config.Registry {
 		r.Macros = append(r.Macros, config.Macro{Name: "_HAVE_" + strings.ToUpper(name), Value: "y", Builtin: true})
 	}
 	for _, d := range c.Routers {
-		r.Drivers = append(r.Drivers, config.Driver{Kind: config.Router, Name: d.Name, Options: sets(d.Options)})
+		r.Drivers = append(r.Drivers, config.Driver{Kind: config.Router, Name: d.Name, Options: sets(d.Options), Shown: d.ShownDefault})
 	}
 	for _, d := range c.Transports {
-		r.Drivers = append(r.Drivers, config.Driver{Kind: config.Transport, Name: d.Name, Options: sets(d.Options), Check: d.Check})
+		r.Drivers = append(r.Drivers, config.Driver{Kind: config.Transport, Name: d.Name, Options: sets(d.Options), Check: d.Check, Shown: d.ShownDefault})
 	}
 	for _, d := range c.Authenticators {
 		r.Drivers = append(r.Drivers, d.Row())

@@ -36,6 +36,8 @@ type Driver struct {
 	Remote func(ctx context.Context, r *Run) error
 	// Batch returns the batch_max and batch_id of an instance; nil for drivers that never batch.
 	Batch func(inst *config.Instance) (most int, id option.Expanded)
+	// Shown gives the value that -bP shows for a private option that is not set and whose default depends on others; nil: none has.
+	Shown func(inst *config.Instance, name string) (value, ok bool)
 	// Limits says which addresses may share a run of a remote transport.
 	Limits func(t *Transport, s *expand.Scope) Limits
 }
@@ -90,6 +92,8 @@ type Run struct {
 	Identity      Identity
 	// Force says that hosts are tried although their retry time has not come (-M, -qf).
 	Force bool
+	// Continue says that the message waited for a host to which a connection is open now.
+	Continue bool
 	// DontDeliver says that a remote transport goes no further than to choose the host (-N).
 	DontDeliver bool
 	// Shadow says that this is the run of a shadow transport.
@@ -215,3 +219,14 @@ func (r *Run) Set(o mail.Outcome) {
 
 // Now is the world's time, UTC or local as the clock has it.
 func (r *Run) Now() time.Time { return r.Services.World.Clock.Now() }
+
+// ShownDefault is what -bP shows for a boolean of the driver's instance that is not set and has no fixed default.
+func (d *Driver) ShownDefault(inst *config.Instance, name string) (value, ok bool) {
+	if name == "retry_use_local_part" {
+		return d.Local != nil, true
+	}
+	if d.Shown != nil {
+		return d.Shown(inst, name)
+	}
+	return false, false
+}

@@ -54,7 +54,7 @@ var Options = option.Table[Generic]{Scope: "transports", Rows: []option.Row[Gene
 	{Name: "home_directory", Field: func(g *Generic) any { return &g.HomeDirectory }, Doc: "Home directory of a local transport, overriding the router's."},
 	{Name: "initgroups", Field: func(g *Generic) any { return &g.InitGroups }, Doc: "The delivery has the user's supplementary groups when the transport chooses the user."},
 	{Name: "max_parallel", Field: func(g *Generic) any { return &g.MaxParallel }, Doc: "Limit of runs of the transport at the same time."},
-	{Name: "message_size_limit", Default: "0", Field: func(g *Generic) any { return &g.MessageSizeLimit }, Doc: "Messages above this size are failed."},
+	{Name: "message_size_limit", Field: func(g *Generic) any { return &g.MessageSizeLimit }, Doc: "Messages above this size are failed."},
 	{Name: "rcpt_include_affixes", Field: func(g *Generic) any { return &g.RcptIncludeAffixes }, Doc: "RCPT commands carry the prefix and suffix that the router removed."},
 	{Name: "retry_use_local_part", Field: func(g *Generic) any { return &g.RetryUseLocalPart }, Doc: "Retry records of local deliveries are kept per address rather than per domain."},
 	{Name: "return_path", Field: func(g *Generic) any { return &g.ReturnPath }, Doc: "Replaces the envelope sender in the copy that is delivered."},

@@ -88,11 +88,11 @@ var options = option.Table[settings]{Scope: "transport appendfile", Rows: []opti
 	{Name: "notify_comsat", Field: func(s *settings) any { return &s.notifyComsat }, Doc: "The comsat daemon is told of deliveries."},
 	{Name: "quota", Field: func(s *settings) any { return &s.quota }, Doc: "Limit of the size of the mailbox."},
 	{Name: "quota_directory", Field: func(s *settings) any { return &s.quotaDirectory }, Doc: "Directory that is measured for the quota."},
-	{Name: "quota_filecount", Default: "0", Field: func(s *settings) any { return &s.quotaFilecount }, Doc: "Limit of the number of files."},
+	{Name: "quota_filecount", Field: func(s *settings) any { return &s.quotaFilecount }, Doc: "Limit of the number of files."},
 	{Name: "quota_is_inclusive", Default: "true", Field: func(s *settings) any { return &s.quotaIsInclusive }, Doc: "The message being delivered counts for its own quota check."},
 	{Name: "quota_size_regex", Field: func(s *settings) any { return &s.quotaSizeRegex }, Doc: "Captures the size of a message from its file's name."},
 	{Name: "quota_warn_message", Field: func(s *settings) any { return &s.quotaWarnMessage }, Doc: "Message that is sent when quota_warn_threshold is crossed."},
-	{Name: "quota_warn_threshold", Default: "0", Field: func(s *settings) any { return &s.quotaWarnThreshold }, Doc: "Size, or percentage of the quota, at which a warning is sent."},
+	{Name: "quota_warn_threshold", Field: func(s *settings) any { return &s.quotaWarnThreshold }, Doc: "Size, or percentage of the quota, at which a warning is sent."},
 	{Name: "use_bsmtp", Field: func(s *settings) any { return &s.useBSMTP }, Doc: "Messages are written as batch SMTP."},
 	{Name: "use_crlf", Field: func(s *settings) any { return &s.useCRLF }, Doc: "Lines end with CRLF."},
 	{Name: "use_fcntl_lock", Field: func(s *settings) any { return &s.useFcntlLock }, Doc: "The file is locked with fcntl; the default unless another lock is chosen."},
@@ -105,7 +105,7 @@ var options = option.Table[settings]{Scope: "transport appendfile", Rows: []opti
 func Driver() *transport.Driver {
 	return &transport.Driver{
 		Name: "appendfile", Doc: "Puts messages into files: mbox, maildir, mailstore, or one file a message.",
-		Options: options, Check: check,
+		Options: options, Check: check, Shown: shown,
 		Local: &transport.Local{Prepare: prepare, Execute: execute, Answer: answer},
 		Batch: func(inst *config.Instance) (int, option.Expanded) {
 			s := option.Of[settings](inst.Options)
@@ -125,6 +125,21 @@ func isSet(b *bool, otherwise bool) bool {
 func (s *settings) locks() (lockfile, fcntl, flock bool) {
 	flock = isSet(s.useFlockLock, false)
 	return isSet(s.useLockfile, true), isSet(s.useFcntlLock, !flock), flock
+}
+
+// shown gives the locks that are used by default.
+func shown(inst *config.Instance, name string) (value, ok bool) {
+	s := option.Of[settings](inst.Options)
+	lockfile, fcntl, flock := s.locks()
+	switch name {
+	case "use_lockfile":
+		return lockfile, true
+	case "use_fcntl_lock":
+		return fcntl, true
+	case "use_flock_lock":
+		return flock, true
+	}
+	return false, false
 }
 
 // check examines an instance when the configuration is read.

@@ -20,7 +20,7 @@ type settings struct {
 	neverMail                option.AddressList
 	once                     option.Expanded
 	onceFileSize             option.Size
-	onceRepeat               option.Expanded
+	onceRepeat               option.ExpandedTime
 	replyTo                  option.Expanded
 	returnMessage            bool
 	subject, text, to        option.Expanded

@@ -80,7 +80,7 @@ func compose(r *transport.Run, s *settings) (*reply, error) {
 		header bool
 	}{
 		{&p.from, s.from, true}, {&p.replyTo, s.replyTo, true}, {&p.to, s.to, true}, {&p.cc, s.cc, true}, {&p.bcc, s.bcc, true}, {&p.subject, s.subject, true},
-		{&p.headers, s.headers, true}, {&p.text, s.text, false}, {&p.onceRepeat, s.onceRepeat, false},
+		{&p.headers, s.headers, true}, {&p.text, s.text, false}, {&p.onceRepeat, s.repeatText(), false},
 	} {
 		v, err := checked(r, string(one.text), one.header)
 		if err != nil {
@@ -253,4 +253,12 @@ func original(r *transport.Run) (*transport.Message, string, error) {
 		m.Body.Size = limit
 	}
 	return m, "\n" + rubric + "\n", nil
+}
+
+// repeatText is once_repeat as text to expand; "" where it is not set.
+func (s *settings) repeatText() option.Expanded {
+	if s.onceRepeat.Text == "" && s.onceRepeat.Value > 0 {
+		return option.Expanded(option.FormatTime(s.onceRepeat.Value))
+	}
+	return s.onceRepeat.Text
 }

@@ -180,7 +180,7 @@ func (d *delivery) due(h *mail.Host, pass int) (usable, expired, known bool) {
 		known = true
 		h.LastTry, h.NextTry = r.Last, r.Next
 		expired = expired || r.Expired
-		if now.Before(r.Next) && !d.run.Force && !d.overdue(h, r) {
+		if now.Before(r.Next) && !d.run.Force && !d.run.Continue && !d.overdue(h, r) {
 			usable = false
 		}
 	}
@@ -210,6 +210,7 @@ func (d *delivery) tryHost(h *mail.Host, rest *[]mail.Host, pass int) {
 	usable, expired, known := d.due(h, pass)
 	if !usable {
 		d.counts.retry++
+		d.waiting = append(d.waiting, h.Name)
 		h.Status, h.Why = mail.HostUnusable, mail.WhyRetry
 		if !expired {
 			d.counts.expired = false
