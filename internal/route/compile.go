@@ -65,12 +65,32 @@ func (r *Router) compile() error {
 	case r.Driver.Transport == TransportForbidden && g.Transport != "":
 		return &ConfigError{Instance: r.Instance, Text: r.Name + " router:\n  a transport must not be defined for this router"}
 	}
-	r.RetryByAddress = g.CheckLocalUser || g.LocalParts != "" || g.Condition != "" || g.Prefix != nil || g.Suffix != nil ||
-		g.Senders != "" || g.RequireFiles != ""
+	r.RetryByAddress = g.retryByAddress()
 	if g.RetryUseLocalPart != nil {
 		r.RetryByAddress = *g.RetryUseLocalPart
 	}
 	return nil
+}
+
+// retryByAddress is the default of retry_use_local_part (spec chapter 15): set where the local part decides.
+func (g *Generic) retryByAddress() bool {
+	return g.CheckLocalUser || g.LocalParts != "" || g.Condition != "" || g.Prefix != nil || g.Suffix != nil || g.Senders != "" || g.RequireFiles != ""
+}
+
+// ShownDefault is what -bP shows for a boolean of the driver's instance that is not set and has no fixed default.
+func (d *Driver) ShownDefault(i *Instance, name string) (value, ok bool) {
+	switch name {
+	case "verify_sender", "verify_recipient":
+		return true, true
+	case "log_as_local":
+		return d.LogAsLocal, true
+	case "retry_use_local_part":
+		return Settings[Generic](i).retryByAddress(), true
+	}
+	if d.Shown != nil {
+		return d.Shown(i, name)
+	}
+	return false, false
 }
 
 func (r *Router) mistake(err error) error {

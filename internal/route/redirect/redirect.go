@@ -31,7 +31,8 @@ type settings struct {
 	includeDirectory                                string
 	modemask                                        option.Octal
 	oneTime                                         bool
-	owners, owngroups                               []string
+	owners                                          option.UserList
+	owngroups                                       option.GroupList
 	qualifyDomain                                   option.Expanded
 	qualifyPreserveDomain                           bool
 	repeatUse                                       bool
@@ -50,8 +51,29 @@ func Driver() *route.Driver {
 		Name: "redirect", Doc: "Replaces the address by others, files, pipes, or nothing.",
 		Options: option.Table[settings]{Scope: "router redirect", Rows: append(rowsAtoF(), rowsFtoS()...)},
 		Check:   check, Run: run, Transport: route.TransportForbidden,
-		Once: func(i *route.Instance) bool { return !route.Settings[settings](i).repeatUse },
+		Once:  func(i *route.Instance) bool { return !route.Settings[settings](i).repeatUse },
+		Shown: shown,
 	}
+}
+
+// shown gives the defaults of check_owner and check_group.
+func shown(i *route.Instance, name string) (value, ok bool) {
+	c, local := route.Settings[settings](i), route.Settings[route.Generic](i).CheckLocalUser
+	switch name {
+	case "check_owner":
+		return c.ownerByDefault(local), true
+	case "check_group":
+		return c.groupByDefault(local), true
+	}
+	return false, false
+}
+
+// ownerByDefault and groupByDefault tell whether owner and group of the file are checked where the options do not say; local is
+// check_local_user.
+func (c *settings) ownerByDefault(local bool) bool { return local || len(c.owners.IDs) > 0 }
+
+func (c *settings) groupByDefault(local bool) bool {
+	return local && c.modemask&0o20 == 0 || len(c.owngroups.IDs) > 0
 }
 
 func check(i *route.Instance) error {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"strconv"
 	"strings"
 	"syscall"
 
@@ -131,34 +130,12 @@ func (w *work) ownership(name string, info fs.FileInfo) string {
 	if bad := uint32(st.Mode) & uint32(w.c.modemask); bad != 0 {
 		return fmt.Sprintf("bad mode (0%o) for %s: 0%o bit(s) unexpected", st.Mode, name, bad)
 	}
-	users := w.Scope.Engine.World.Users
-	byDefault := w.LocalUser != nil || w.c.owners != nil
-	if enabled(w.c.checkOwner, byDefault) {
-		good := w.LocalUser != nil && int(st.Uid) == w.LocalUser.UID
-		for _, o := range w.c.owners {
-			if n, err := strconv.Atoi(o); err == nil {
-				good = good || n == int(st.Uid)
-			} else if u, found, _ := users.ByName(o); found {
-				good = good || u.UID == int(st.Uid)
-			}
-		}
-		if !good {
-			return "bad owner for " + name
-		}
+	local := w.LocalUser != nil
+	if enabled(w.c.checkOwner, w.c.ownerByDefault(local)) && !(local && int(st.Uid) == w.LocalUser.UID) && !w.c.owners.Has(int(st.Uid)) {
+		return "bad owner for " + name
 	}
-	byDefault = w.LocalUser != nil && w.c.modemask&0o20 == 0 || w.c.owngroups != nil
-	if enabled(w.c.checkGroup, byDefault) {
-		good := w.LocalUser != nil && int(st.Gid) == w.LocalUser.GID
-		for _, g := range w.c.owngroups {
-			if n, err := strconv.Atoi(g); err == nil {
-				good = good || n == int(st.Gid)
-			} else if gr, found, _ := users.GroupByName(g); found {
-				good = good || gr.GID == int(st.Gid)
-			}
-		}
-		if !good {
-			return "bad group for " + name
-		}
+	if enabled(w.c.checkGroup, w.c.groupByDefault(local)) && !(local && int(st.Gid) == w.LocalUser.GID) && !w.c.owngroups.HasAny(int(st.Gid)) {
+		return "bad group for " + name
 	}
 	return ""
 }

@@ -76,7 +76,7 @@ func TestRefusals(t *testing.T) {
 		{"bad expansion", []string{"to", "a@b", "text", "${if eq{a}{b}"}, mail.Failed, 0,
 			`Expansion of "${if eq{a}{b}" failed in t1 transport: `},
 		{"tainted once", []string{"to", "a@b", "once", "/tmp/$local_part"}, mail.Deferred, 13, "Tainted '/tmp/userx' (once file for t1 transport) not permitted"},
-		{"bad time", []string{"to", "a@b", "once", "/tmp/x", "once_repeat", "xx"}, mail.Failed, 0, `Invalid time value "xx" for "once_repeat" in t1 transport`},
+		{"bad time", []string{"to", "a@b", "once", "/tmp/x", "once_repeat", "${lc:XX}"}, mail.Failed, 0, `Invalid time value "xx" for "once_repeat" in t1 transport`},
 		{"everybody is on never_mail", []string{"to", "a@b", "never_mail", "*@b"}, mail.Delivered, 0, ""},
 	} {
 		f := transporttest.New(t, Driver(), c.options...)

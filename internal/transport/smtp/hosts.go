@@ -19,7 +19,7 @@ import (
 // service knows the ports of the names that administrators write; others are the system's business.
 func service(name string) int {
 	switch name {
-	case "smtp":
+	case "", "smtp":
 		return 25
 	case "lmtp":
 		return 24
