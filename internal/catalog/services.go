@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -91,7 +92,9 @@ func (s *Server) aclServices() acl.Services {
 			}
 			return s.Format(s.Log.Selectors()).HostAndIdent(sc.Session)
 		},
-		Delay:       func(ctx context.Context, _ *expand.Scope, d time.Duration) error { return s.World.Clock.Sleep(ctx, d) },
+		Delay:       smtpserver.Delay,
+		Flush:       smtpserver.Flush,
+		SetDSCP:     smtpserver.SetDSCP,
 		Hints:       s.Hints,
 		Lists:       aclLists,
 		LogsSkipped: func(*expand.Scope) bool { return s.Log.Has(eventlog.ACLWarnSkipped) },
@@ -296,7 +299,7 @@ func matchAddress(sc *expand.Scope, text, address string) (bool, error) {
 func (s *Server) transportServices() *transport.Services {
 	return &transport.Services{
 		World: s.World, Identity: s.Identity,
-		Submit: s.submitForTransport,
+		Submit: s.submitForTransport, KeepOutput: s.keepOutput,
 		Find:   func(name string) *transport.Transport { return s.Transports[name] },
 		Rewrite: func(sc *expand.Scope, rules string, h mail.Header) (mail.Header, error) {
 			compiled, err := rewrite.CompileList(rules)
@@ -310,6 +313,27 @@ func (s *Server) transportServices() *transport.Services {
 		},
 		Remote: s.remoteServices(),
 	}
+}
+
+// keepOutput puts what a command wrote into a file beside the message's log, until it is returned to the sender.
+func (s *Server) keepOutput(messageID string, text []byte) (path string, err error) {
+	dir := filepath.Join(string(s.Main.SpoolDirectory), "msglog")
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return "", err
+	}
+	f, err := os.CreateTemp(dir, messageID+"-*")
+	if err != nil {
+		return "", err
+	}
+	if _, err = f.Write(text); err == nil {
+		err = f.Close()
+	} else {
+		f.Close()
+	}
+	if err != nil {
+		os.Remove(f.Name())
+	}
+	return f.Name(), err
 }
 
 // aclLists are the list matchers as ACLs want them.

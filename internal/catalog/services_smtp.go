@@ -30,7 +30,8 @@ func (s *Server) compileTLS() error {
 			}
 			return matchHost(sc, text, "", sc.Session.Host)
 		},
-		Log: func(line string) { s.Log.Mainf("", "%s", line) }}
+		Log:   func(id, line string) { s.Log.Mainf(id, "%s", line) },
+		Panic: func(line string) { s.Log.Panicf("", "%s", line) }}
 	return nil
 }
 

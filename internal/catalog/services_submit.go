@@ -65,6 +65,7 @@ func (s *Server) arrived(ctx context.Context, m *mail.Message, l *spool.Locked, 
 // receiveSMTP takes a message in that comes in an SMTP session.
 func (s *Server) receiveSMTP(ctx context.Context, r *smtpserver.Reception) smtpserver.Received {
 	in := &submit.Input{Message: r.Message, Scope: r.Scope, Source: r.Data, SizeLimit: r.SizeLimit, Chunked: r.Chunked, QueueReason: r.QueueReason,
+		Pipelining: r.Pipelining, Discarded: r.Discarded,
 		Alive: r.Alive, Delivery: s.Delivery}
 	if r.QueueOnly {
 		in.Delivery = submit.Queue
@@ -76,7 +77,7 @@ func (s *Server) receiveSMTP(ctx context.Context, r *smtpserver.Reception) smtps
 
 // submitReport sends a bounce, a warning or a report.
 func (s *Server) submitReport(ctx context.Context, to []string, parent *mail.Message, text io.Reader) error {
-	g := submit.Generated{Recipients: to, Text: text, Delivery: s.Delivery}
+	g := submit.Generated{Recipients: to, Text: text, Delivery: s.Delivery, Parent: parent}
 	if parent != nil {
 		g.Reference = parent.ID
 	}
@@ -86,7 +87,7 @@ func (s *Server) submitReport(ctx context.Context, to []string, parent *mail.Mes
 
 // submitForTransport sends what an autoreply or a quota warning asks for.
 func (s *Server) submitForTransport(ctx context.Context, sub transport.Submission) (string, error) {
-	g := submit.Generated{Sender: sub.Sender, Recipients: sub.Recipients, Delivery: s.Delivery, UID: sub.As.UID, GID: sub.As.GID}
+	g := submit.Generated{Sender: sub.Sender, Recipients: sub.Recipients, Delivery: s.Delivery, Parent: sub.Parent, UID: sub.As.UID, GID: sub.As.GID}
 	if sub.Parent != nil {
 		g.Reference = sub.Parent.ID
 	}

@@ -207,7 +207,7 @@ func (f Format) tls(l *Line, t *mail.TLS, server bool) {
 			l.Field("CV", "dane")
 		case t.Verified:
 			l.Field("CV", "yes")
-		default:
+		case !server: // clients are seldom asked for a certificate
 			l.Field("CV", "no")
 		}
 	}

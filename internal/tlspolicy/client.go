@@ -28,7 +28,7 @@ func (p *Policy) Client(s *expand.Scope, o ClientOptions) (*Handshake, error) {
 	c := &tls.Config{SessionTicketsDisabled: true, Time: p.World.Clock.Now, InsecureSkipVerify: true}
 	h := &Handshake{Config: c, policy: p, scope: s, log: o.Log, event: o.Event}
 	if h.log == nil {
-		h.log = p.Log
+		h.log = p.logger(s)
 	}
 	if err := versions(c, o.OpenSSLOptions); err != nil {
 		return nil, err

@@ -28,8 +28,10 @@ type Policy struct {
 	Expand func(s *expand.Scope, text string) (mail.Value, error)
 	// MatchHost tests the peer (the scope's session, or its host for outgoing connections) against a host list.
 	MatchHost func(s *expand.Scope, list string) (bool, error)
-	// Log writes a line to the main log; nil: nothing is logged.
-	Log func(line string)
+	// Log writes a line to the main log, with the id of the message that is delivered, "" for none; nil: nothing is logged.
+	Log func(id, line string)
+	// Panic writes a line to the main and the panic log; nil: Log serves.
+	Panic func(line string)
 	// Event raises the event tls:cert of the main configuration for a certificate of a client: data is its depth in the chain. A result
 	// that is not empty refuses the certificate. May be nil.
 	Event func(s *expand.Scope, name, data string) string

@@ -111,7 +111,7 @@ func newBench(t testing.TB) *bench {
 	bag.Add(config.MainOptions())
 	b := &bench{main: option.Of[config.Main](bag), config: &config.Config{Main: bag}, ca: newAuthority(t, testkit.Epoch())}
 	b.main.PrimaryHostname = "host.test"
-	b.policy = &Policy{World: world.World, Log: func(line string) { b.log.WriteString(line + "\n") },
+	b.policy = &Policy{World: world.World, Log: func(_, line string) { b.log.WriteString(line + "\n") },
 		Expand: func(s *expand.Scope, text string) (mail.Value, error) {
 			if strings.Contains(text, "fail") {
 				return mail.Value{}, expand.ErrForced

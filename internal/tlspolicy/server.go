@@ -15,7 +15,7 @@ import (
 // is an *Error.
 func (p *Policy) Server(s *expand.Scope) (*Handshake, error) {
 	main := option.Of[config.Main](s.Config.MainOptions())
-	h := &Handshake{Server: true, policy: p, scope: s, log: p.Log, event: p.Event}
+	h := &Handshake{Server: true, policy: p, scope: s, log: p.logger(s), event: p.Event}
 	if err := p.serverConfig(h, main); err != nil {
 		return nil, err
 	}
@@ -133,11 +133,18 @@ func (p *Policy) hello(h *Handshake, main *config.Main, hello *tls.ClientHelloIn
 		session.TLS = &mail.TLS{}
 	}
 	session.TLS.SNI = hello.ServerName
+	for _, o := range [...]struct{ name, text string }{{"tls_certificate", string(main.TLSCertificate)}, {"tls_privatekey", string(main.TLSPrivateKey)}} {
+		if o.text == "" {
+			continue
+		}
+		if _, err := p.Expand(h.scope, o.text); err != nil { // here a forced failure is one too
+			p.panicked("expansion of " + o.name + " failed")
+			return nil, err
+		}
+	}
 	again := &Handshake{Server: true, policy: p, scope: h.scope, log: h.log, event: h.event}
 	if err := p.serverConfig(again, main); err != nil {
-		if p.Log != nil {
-			p.Log(err.Error())
-		}
+		p.panicked(err.Error())
 		return nil, err
 	}
 	protocols := h.Config.NextProtos
@@ -174,4 +181,28 @@ func (p *Policy) alpn(h *Handshake, main *config.Main, hello *tls.ClientHelloInf
 	}
 	h.Config.NextProtos = allowed
 	return nil
+}
+
+// panicked writes a line to the main and the panic log.
+func (p *Policy) panicked(line string) {
+	switch {
+	case p.Panic != nil:
+		p.Panic(line)
+	case p.Log != nil:
+		p.Log("", line)
+	}
+}
+
+// logger writes lines about the scope's connection, with the message's id where there is one.
+func (p *Policy) logger(s *expand.Scope) func(string) {
+	if p.Log == nil {
+		return nil
+	}
+	return func(line string) {
+		id := ""
+		if s.Message != nil {
+			id = s.Message.ID
+		}
+		p.Log(id, line)
+	}
 }

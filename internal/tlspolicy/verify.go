@@ -161,6 +161,11 @@ func (h *Handshake) verifyConnection(state tls.ConnectionState) error {
 		if h.Required {
 			return err
 		}
+		if err != errNames { // verification goes on where nothing depends on it
+			if err := h.checkNames(state.PeerCertificates[0]); err != nil {
+				h.logFailure(err, state.PeerCertificates)
+			}
+		}
 		return nil
 	}
 	h.verified = true
@@ -214,16 +219,19 @@ func (e *chainError) Error() string { return e.reason }
 // VerifyChain verifies certificates of the peer against the roots and names of the handshake.
 func (h *Handshake) VerifyChain(chain []*x509.Certificate) error { return h.check(chain) }
 
-// check verifies a chain.
+// check verifies a chain: issuers and dates first, then the name.
 func (h *Handshake) check(chain []*x509.Certificate) error {
 	if h.Roots == nil {
 		return &chainError{len(chain) - 1, "unable to get local issuer certificate"}
 	}
-	leaf := chain[0]
-	now := h.policy.World.Clock.Now()
-	if err := h.checkIssuers(chain, now); err != nil {
+	if err := h.checkIssuers(chain, h.policy.World.Clock.Now()); err != nil {
 		return err
 	}
+	return h.checkNames(chain[0])
+}
+
+// checkNames looks for one of the wanted names in the certificate.
+func (h *Handshake) checkNames(leaf *x509.Certificate) error {
 	if len(h.Names) == 0 {
 		return nil
 	}

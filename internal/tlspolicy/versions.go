@@ -2,6 +2,7 @@ package tlspolicy
 
 import (
 	"crypto/tls"
+	"slices"
 	"strings"
 
 	"exigo/internal/expand"
@@ -58,16 +59,19 @@ func setVersions(c *tls.Config, on map[uint16]bool) {
 	}
 }
 
-// knownSSLOption tells whether OpenSSL has the option (names without SSL_OP_, in lower case).
-func knownSSLOption(name string) bool {
-	const names = " all allow_no_dhe_kex allow_unsafe_legacy_renegotiation cipher_server_preference cookie_exchange cryptopro_tlsext_bug " +
+// OptionNames are the names that openssl_options knows (those of OpenSSL without SSL_OP_, in lower case). The predefined macros
+// _OPT_OPENSSL_..._X are made of them.
+func OptionNames() []string {
+	return strings.Fields("all allow_no_dhe_kex allow_unsafe_legacy_renegotiation cipher_server_preference cookie_exchange cryptopro_tlsext_bug " +
 		"dont_insert_empty_fragments enable_middlebox_compat ephemeral_rsa legacy_server_connect microsoft_big_sslv3_buffer microsoft_sess_id_bug " +
 		"msie_sslv2_rsa_padding netscape_challenge_bug netscape_reuse_cipher_change_bug no_anti_replay no_compression no_encrypt_then_mac " +
 		"no_extended_master_secret no_query_mtu no_renegotiation no_session_resumption_on_renegotiation no_sslv2 no_sslv3 no_ticket no_tlsv1 " +
 		"no_tlsv1_1 no_tlsv1_2 no_tlsv1_3 prioritize_chacha safari_ecdhe_ecdsa_bug single_dh_use single_ecdh_use ssleay_080_client_dh_bug " +
-		"sslref2_reuse_cert_type_bug tls_block_padding_bug tls_d5_bug tls_rollback_bug tlsext_padding "
-	return strings.Contains(names, " "+name+" ")
+		"sslref2_reuse_cert_type_bug tls_block_padding_bug tls_d5_bug tls_rollback_bug tlsext_padding")
 }
+
+// knownSSLOption tells whether OpenSSL has the option.
+func knownSSLOption(name string) bool { return slices.Contains(OptionNames(), name) }
 
 // curves obeys tls_eccurve.
 func (p *Policy) curves(s *expand.Scope, c *tls.Config, text string) error {
