@@ -143,7 +143,8 @@ func (p *paper) describe(a *mail.Address) {
 	if h := a.Outcome.Host; h != nil {
 		fmt.Fprintf(p, "  host %s [%s]\n", clean(h.Name), h.Address)
 	}
-	if text := reason(a); text != "" {
+	// What a command wrote follows, and says more.
+	if text := reason(a); text != "" && a.Outcome.ReturnFile == "" {
 		p.WriteString("    " + text + "\n")
 	}
 }
@@ -254,6 +255,9 @@ func (p *paper) startStatus(w *Writer, r Report) {
 func (p *paper) status(w *Writer, a *mail.Address, action, status string) {
 	if a.ORCPT != "" {
 		fmt.Fprintf(p, "Original-Recipient: %s\n", clean(a.ORCPT))
+	}
+	if a.Outcome.Status != "" {
+		status = a.Outcome.Status
 	}
 	top := a
 	if hidden(a) || a.Kind != mail.KindNormal {
@@ -407,7 +411,7 @@ func outputReader(p *paper, out []output, items template) io.Reader {
 	return io.MultiReader(parts...)
 }
 
-// fileReader opens its file when it is first read and removes it at the end.
+// fileReader opens its file when it is first read.
 type fileReader struct {
 	path string
 	file *os.File

@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -48,6 +49,7 @@ func (a *attempt) finish() Status {
 	a.shareFates()
 	a.updateRetry()
 	a.bounces()
+	a.dropOutput()
 	a.successReports()
 	if len(a.deferred) == 0 {
 		return a.complete()
@@ -56,6 +58,17 @@ func (a *attempt) finish() Status {
 	a.freezeIfAsked()
 	a.oneTime()
 	return a.keep()
+}
+
+// dropOutput removes the files with what commands wrote, now that it was returned.
+func (a *attempt) dropOutput() {
+	for _, list := range [][]*mail.Address{a.delivered, a.failed, a.deferred} {
+		for _, addr := range list {
+			if f := addr.Outcome.ReturnFile; f != "" {
+				os.Remove(f)
+			}
+		}
+	}
 }
 
 // shareFates gives duplicates the outcome of the address that was tried in their place.

@@ -17,6 +17,8 @@ type Field struct {
 	Doc  string
 	// Tainted marks the value as an outsider's: it is written after two hyphens.
 	Tainted bool
+	// Ours, if set, tells that in this message the value of a tainted field is our own after all.
+	Ours func(m *mail.Message, value string) bool
 	// Write returns the value and whether the line is present.
 	Write func(m *mail.Message) (value string, present bool)
 	// Read takes the value from the file, "" for a flag. An error makes the file a damaged one.
@@ -56,6 +58,16 @@ func text(name, doc string, tainted bool, at func(m *mail.Message) *string) Fiel
 	return Field{Name: name, Doc: doc, Tainted: tainted,
 		Write: func(m *mail.Message) (string, bool) { v := *at(m); return v, v != "" },
 		Read:  func(m *mail.Message, v string) error { *at(m) = v; return nil }}
+}
+
+// login makes a field that holds an outsider's word, but the login name of the submitter (alone or in his address) in a local message.
+func login(name, doc string, at func(m *mail.Message) *string) Field {
+	f := text(name, doc, true, at)
+	f.Ours = func(m *mail.Message, value string) bool {
+		user, _, _ := strings.Cut(value, "@")
+		return !m.Session.Host.IsValid() && m.OriginatorLogin != "" && strings.Trim(user, `"`) == m.OriginatorLogin
+	}
+	return f
 }
 
 // flag makes a field that is there or not.
@@ -153,7 +165,7 @@ func originFields() []Field {
 			return &m.Session.Interface, &m.Session.InterfacePort
 		}),
 		text("active_hostname", "$smtp_active_hostname where it differs", true, func(m *mail.Message) *string { return &StateOf(m).ActiveHostname }),
-		text("ident", "RFC 1413 answer or login name", true, func(m *mail.Message) *string { return &m.Session.Ident }),
+		login("ident", "RFC 1413 answer or login name", func(m *mail.Message) *string { return &m.Session.Ident }),
 		text("received_protocol", "$received_protocol", false, func(m *mail.Message) *string { return &m.Protocol }),
 	}
 }
@@ -202,8 +214,8 @@ func bodyFields() []Field {
 		number("max_received_linelength", "longest line received", false, func(m *mail.Message) *int { return &m.MaxReceivedLine }),
 		number("body_zerocount", "NUL bytes of the body", false, func(m *mail.Message) *int { return &m.BodyZeros }),
 		flag("spool_file_wireformat", "the data has CRLF line ends", func(m *mail.Message) *bool { return &StateOf(m).WireFormat }),
-		text("auth_id", "$authenticated_id", true, func(m *mail.Message) *string { return &m.Session.AuthID }),
-		text("auth_sender", "$authenticated_sender", true, func(m *mail.Message) *string { return &m.Session.AuthSender }),
+		login("auth_id", "$authenticated_id", func(m *mail.Message) *string { return &m.Session.AuthID }),
+		login("auth_sender", "$authenticated_sender", func(m *mail.Message) *string { return &m.Session.AuthSender }),
 	}
 }
 

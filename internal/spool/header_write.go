@@ -26,7 +26,7 @@ func (s *Spool) appendHeader(b []byte, id string, m *mail.Message) ([]byte, erro
 	for i := range s.fields {
 		f := &s.fields[i]
 		if value, present := f.Write(m); present {
-			b = appendField(b, f.Name, value, f.Tainted)
+			b = appendField(b, f.Name, value, f.Tainted && (f.Ours == nil || !f.Ours(m, value)))
 		}
 	}
 	b = appendVariables(b, "aclc", m.Session.Vars)
@@ -185,7 +185,7 @@ func appendTree(b []byte, list []string) ([]byte, error) {
 
 // appendNode's depth is the logarithm of the list's length.
 func appendNode(b []byte, list []string) []byte {
-	middle := len(list) / 2
+	middle := (len(list) - 1) / 2
 	left, right := list[:middle], list[middle+1:]
 	letters := [2]byte{'N', 'Y'}
 	b = append(b, letters[min(len(left), 1)], letters[min(len(right), 1)], ' ')
