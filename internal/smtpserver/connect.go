@@ -84,7 +84,7 @@ func (s *Session) connectionOptions() bool {
 		return false
 	}
 	s.sizeLimit = limit
-	free := s.start.Unqualified || s.start.Batch
+	free := s.start.Unqualified
 	s.unqualifiedSender = free || s.matches(string(s.main.SenderUnqualifiedHosts))
 	s.unqualifiedRecipient = free || s.matches(string(s.main.RecipientUnqualifiedHosts))
 	s.msg.AllowUnqualifiedSender, s.msg.AllowUnqualifiedRecipient = s.unqualifiedSender, s.unqualifiedRecipient

@@ -156,6 +156,11 @@ func (s *Session) setProtocol() {
 	}
 	if s.msg.Protocol = s.start.Protocol; s.msg.Protocol == "" {
 		s.msg.Protocol = s.protocol()
+		for _, x := range s.srv.extensions {
+			if x.Protocol != nil {
+				s.msg.Protocol = x.Protocol(s, s.msg.Protocol)
+			}
+		}
 	}
 }
 
@@ -229,7 +234,11 @@ func (s *Session) receptionEnded(r Received) {
 	case errors.Is(r.ReadError, errTimeout):
 		s.line("421 " + s.hostname + " SMTP incoming data timeout - closing connection.")
 		if s.svc.Log.Has(eventlog.LostIncomingConnection) {
-			s.svc.Log.Write(eventlog.Entry{To: eventlog.Main, ID: r.ID, Text: "SMTP data timeout (message abandoned) on " + s.transportName() +
+			id := r.ID
+			if r.InHeader {
+				id = ""
+			}
+			s.svc.Log.Write(eventlog.Entry{To: eventlog.Main, ID: id, Text: "SMTP data timeout (message abandoned) on " + s.transportName() +
 				"connection from " + s.who(false) + " F=<" + s.printable(s.msg.Sender) + "> D=" + s.elapsed()})
 		}
 		s.notQuit("data-timeout")

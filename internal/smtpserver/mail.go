@@ -151,8 +151,7 @@ func (s *Session) senderAddress(text string) (string, bool) {
 	sender := m.Address
 	if m.Domain == 0 && sender != "" {
 		if !s.mayBeUnqualified(true) {
-			s.line("501 " + given + ": sender address must contain a domain")
-			s.logReject("unqualified sender rejected: <" + s.printable(sender) + "> " + s.who(true))
+			s.unqualified("sender", "sender", given, sender)
 			return "", false
 		}
 		sender += "@" + s.main.QualifyDomain

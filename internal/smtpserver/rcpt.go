@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"exigo/internal/acl"
+	"exigo/internal/eventlog"
 	"exigo/internal/mail"
 )
 
@@ -78,9 +79,17 @@ func (s *Session) qualified(local, role, given string) (domain string, ok bool) 
 	if s.mayBeUnqualified(false) || strings.EqualFold(local, "postmaster") {
 		return s.qualifyRecipient(), true
 	}
-	s.line("501 " + given + ": recipient address must contain a domain")
-	s.logReject("unqualified " + role + " rejected: <" + s.printable(local) + "> " + s.who(true))
+	s.unqualified("recipient", role, given, local)
 	return "", false
+}
+
+// unqualified refuses an address without domain; only the reject log hears of it, and not of those in batch input.
+func (s *Session) unqualified(kind, role, given, local string) {
+	s.addressProblem = kind + " address must contain a domain"
+	s.line("501 " + given + ": " + s.addressProblem)
+	if !s.silent {
+		s.svc.Log.Write(eventlog.Entry{To: eventlog.Reject, Text: "unqualified " + role + " rejected: <" + s.printable(local) + "> " + s.who(true)})
+	}
 }
 
 func (s *Session) qualifyRecipient() string {
