@@ -300,7 +300,7 @@ func (s *Server) transportServices() *transport.Services {
 	return &transport.Services{
 		World: s.World, Identity: s.Identity,
 		Submit: s.submitForTransport, KeepOutput: s.keepOutput,
-		Find:   func(name string) *transport.Transport { return s.Transports[name] },
+		Find: func(name string) *transport.Transport { return s.Transports[name] },
 		Rewrite: func(sc *expand.Scope, rules string, h mail.Header) (mail.Header, error) {
 			compiled, err := rewrite.CompileList(rules)
 			if err != nil {
