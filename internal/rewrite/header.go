@@ -73,7 +73,7 @@ func (w *Rewriter) Header(s *expand.Scope, h mail.Header, o HeaderOptions) (out 
 			break
 		}
 		if item.Err != nil {
-			w.Hooks.Log(s, "rewrite: "+item.Err.Error())
+			w.Hooks.Log(s, "qualify/rewrite: "+item.Err.Error())
 			continue
 		}
 		m := item.Mailbox
