@@ -186,6 +186,8 @@ type Outcome struct {
 	UserMessage string
 	// Diagnosis is the remote server's reply for X-Exim-Diagnostic and DSN's Diagnostic-Code.
 	Diagnosis string
+	// Status is the enhanced status code (RFC 3463) for a DSN, "" for the general one of the result.
+	Status string
 	// Errno and MoreErrno are Exim's numbers as they stand in logs and retry data ("defer (-44)").
 	Errno, MoreErrno int
 	// Special: freeze, ...

@@ -15,6 +15,8 @@ type Extension struct {
 	Mail, Rcpt []Parameter
 	// Commands are verbs the extension adds.
 	Commands []Verb
+	// Protocol may change the name of the protocol ("esmtps") under which a message is received; may be nil.
+	Protocol func(s *Session, name string) string
 	// Begin runs when the session begins, before the banner; may be nil.
 	Begin func(s *Session)
 }

@@ -18,6 +18,8 @@ type Generated struct {
 	Recipients []string
 	// Reference is the id of the message that caused it, for the log.
 	Reference string
+	// Parent is that message, nil for none.
+	Parent *mail.Message
 	// Text is header, empty line and body with LF line ends.
 	Text io.Reader
 	// AuthID and AuthSender are kept with the message (bounce_sender_authentication).
@@ -54,6 +56,13 @@ func (r *Receiver) Generate(ctx context.Context, g Generated) (string, error) {
 	m := &mail.Message{Session: session, Received: r.now(), Protocol: "local", Sender: g.Sender, RawSender: g.Sender, SenderSet: true, SenderLocal: true,
 		OriginatorUID: c.UID, OriginatorGID: c.GID, OriginatorLogin: c.Login, Queue: g.Queue,
 		AllowUnqualifiedSender: true, AllowUnqualifiedRecipient: true}
+	if g.Parent != nil {
+		for _, room := range r.s.Rooms {
+			if room.Inherit != nil {
+				room.Inherit(m, g.Parent)
+			}
+		}
+	}
 	for _, a := range g.Recipients {
 		if !strings.Contains(a, "@") {
 			a = (&reception{r: r, m: m}).qualifyRecipient(a)

@@ -55,6 +55,8 @@ type Room struct {
 	// Check runs after the body was read, before the ACL for DATA or non-SMTP messages. A verdict other than OK refuses the
 	// message, or with Discard throws it away.
 	Check func(ctx context.Context, s *expand.Scope, m *mail.Message, body *io.SectionReader) (acl.Phase, acl.Outcome)
+	// Inherit gives a message that we make because of another what it takes over from that.
+	Inherit func(m, parent *mail.Message)
 	// Reply words the reply, with its code, for a message that was accepted; reply is what it would be.
 	Reply func(m *mail.Message, reply string) string
 }
