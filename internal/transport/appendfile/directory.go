@@ -18,6 +18,9 @@ import (
 
 // newFile delivers into a new file (spec 26.4).
 func (d *delivery) newFile() error {
+	if !d.mayCreate(d.Path) {
+		return transport.Defer(mail.ErrnoBadCreate, "tried to create file in %s, but file creation outside the home directory is not permitted", d.Path)
+	}
 	if d.Format == maildir {
 		return d.intoMaildir()
 	}
@@ -36,13 +39,10 @@ func (d *delivery) newFile() error {
 	return d.intoSingle(usage)
 }
 
-// ensure makes a directory exist, within what create_file allows.
+// ensure makes a directory exist.
 func (d *delivery) ensure(name string) error {
 	if _, err := os.Stat(name); !errors.Is(err, os.ErrNotExist) {
 		return nil
-	}
-	if (d.Within != "" || d.Below) && !d.mayCreate(name) {
-		return transport.Defer(mail.ErrnoBadCreate, "tried to create file in %s, but file creation outside the home directory is not permitted", name)
 	}
 	if err := d.makeDirectories(name); err != nil && d.Format == mailstore {
 		return system(err, "while creating directory %s", name)
@@ -221,9 +221,6 @@ func (d *delivery) prepareMaildir() error {
 		}
 		if !errors.Is(err, os.ErrNotExist) || !d.CreateDirectory {
 			return system(err, "stat() error for %s: %s", name, reason(err))
-		}
-		if part == "" && (d.Within != "" || d.Below) && !d.mayCreate(name) {
-			return transport.Defer(mail.ErrnoBadCreate, "tried to create file in %s, but file creation outside the home directory is not permitted", name)
 		}
 		if err := d.makeDirectories(name); err != nil {
 			return system(err, "cannot create %s", name)

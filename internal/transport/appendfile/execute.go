@@ -143,7 +143,7 @@ func full(kind, name string) error {
 // mayCreate checks a path against create_file: it must lie below the directory, "belowhome" also with all symbolic links resolved.
 func (d *delivery) mayCreate(name string) bool {
 	if d.Within == "" {
-		return !d.Below
+		return true
 	}
 	rest, ok := strings.CutPrefix(name, strings.TrimRight(d.Within, "/"))
 	if !ok || rest != "" && rest[0] != '/' {

@@ -51,7 +51,7 @@ func (d *delivery) directoriesOfFile() error {
 	if _, err := os.Stat(parent); !errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
-	if (d.Within != "" || d.Below) && !d.mayCreate(d.Path) {
+	if !d.mayCreate(d.Path) {
 		return transport.Defer(mail.ErrnoBadCreate, "mailbox %s does not exist, but creation outside the home directory is not permitted", d.Path)
 	}
 	if err := d.makeDirectories(parent); err != nil {
@@ -272,7 +272,7 @@ func (d *delivery) create(link bool) (*os.File, error) {
 	if d.FileMustExist {
 		return nil, transport.Defer(int(syscall.ENOENT), "mailbox %s does not exist, but file_must_exist is set", d.Path)
 	}
-	if (d.Within != "" || d.Below) && !d.mayCreate(d.Path) {
+	if !d.mayCreate(d.Path) {
 		return nil, transport.Defer(mail.ErrnoBadCreate, "mailbox %s does not exist, but creation outside the home directory is not permitted", d.Path)
 	}
 	flags := os.O_RDWR | os.O_APPEND | os.O_CREATE

@@ -24,6 +24,8 @@ type delivery struct {
 	c    *smtpclient.Conn
 	outs []mail.Outcome
 	ok   []int // indexes of accepted recipients
+	// dataBegun says that DATA was accepted: what the server said of single recipients stands from then on.
+	dataBegun bool
 }
 
 // execute has the conversation.
@@ -43,14 +45,17 @@ func execute(ctx context.Context, e *transport.Execution) []mail.Outcome {
 	}
 	if d.c.Usable() {
 		d.c.Command("QUIT", 0)
+		d.c.Close()
+		end(false)
+	} else {
+		end(true)
+		d.c.Close()
 	}
-	d.c.Close()
-	end()
 	return d.outs
 }
 
-// connect opens the socket or starts the command; end cleans up after the conversation.
-func (d *delivery) connect() (conn net.Conn, end func(), te *transport.Error) {
+// connect opens the socket or starts the command; end cleans up after the conversation, at once if it broke off.
+func (d *delivery) connect() (conn net.Conn, end func(broken bool), te *transport.Error) {
 	if d.Socket != "" {
 		dialer := net.Dialer{Timeout: d.Timeout}
 		c, err := dialer.DialContext(d.ctx, "unix", d.Socket)
@@ -59,14 +64,14 @@ func (d *delivery) connect() (conn net.Conn, end func(), te *transport.Error) {
 			errors.As(err, &n)
 			return nil, nil, transport.Defer(mail.ErrnoUnknown, "Failed to connect to socket %s for %s transport: %s", d.Socket, d.e.Transport, transport.Strerror(int(n)))
 		}
-		return c, func() {}, nil
+		return c, func(bool) {}, nil
 	}
 	c, cmd, err := d.start()
 	if err != nil {
 		// As with a command that ends at once: the conversation never begins.
 		return nil, nil, transport.Defer(mail.ErrnoUnknown, "LMTP connection closed after initial connection")
 	}
-	return c, func() { d.reap(cmd) }, nil
+	return c, func(broken bool) { d.reap(cmd, broken) }, nil
 }
 
 // start runs the command with a socket as its standard input and output.
@@ -88,8 +93,12 @@ func (d *delivery) start() (net.Conn, *exec.Cmd, error) {
 // patience is how long a command may take to end after the conversation.
 const patience = 5 * time.Second
 
-func (d *delivery) reap(cmd *exec.Cmd) {
-	timer := time.AfterFunc(patience, func() { syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
+func (d *delivery) reap(cmd *exec.Cmd, broken bool) {
+	wait := patience
+	if broken {
+		wait = 0
+	}
+	timer := time.AfterFunc(wait, func() { syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
 	cmd.Wait()
 	timer.Stop()
 }
@@ -123,6 +132,7 @@ func (d *delivery) talk() error {
 	if _, err := d.c.Command("DATA", 3); err != nil {
 		return with(err, mail.ErrnoData4xx)
 	}
+	d.dataBegun = true
 	w := d.c.Data()
 	if _, err := d.e.Message.WriteTo(d.ctx, w, transport.DotStuff); err != nil {
 		d.c.Broken()
@@ -191,8 +201,10 @@ func (d *delivery) failRest(err error) {
 	case d.ctx.Err() != nil:
 		o.Message = "delivery interrupted"
 	}
+	var te *smtpclient.Error
+	all := !d.dataBegun && errors.As(err, &te) && te.Kind != smtpclient.Refused
 	for i := range d.outs {
-		if d.outs[i].Result == mail.Pending {
+		if d.outs[i].Result == mail.Pending || all {
 			d.outs[i] = o
 		}
 	}

@@ -174,13 +174,21 @@ func (t *transaction) firstChunk() problem {
 		}
 	}
 	if m.BodyOnly {
-		return t.lastChunk()
+		t.queue = append(t.queue, inFlight{kind: bdatCommand, text: "sending data block"})
+		if err := t.c.Put("BDAT 0"); err != nil {
+			return t.lost(err, t.queue[:1])
+		}
+		return t.sync()
 	}
 	head := *m
 	head.HeadersOnly = true
 	var buf bytes.Buffer
 	if _, err := head.WriteTo(t.d.ctx, &buf, transport.WriteOptions{CRLF: true}); err != nil {
 		return t.dataFailed(err)
+	}
+	if data := buf.Bytes(); len(data) >= wholeChunk && !m.HeadersOnly {
+		t.held = data[wholeChunk-1:]
+		return t.chunk(data[:wholeChunk-1], false)
 	}
 	return t.chunk(buf.Bytes(), m.HeadersOnly)
 }
@@ -224,10 +232,14 @@ func (t *transaction) lastChunk() problem {
 	if err != nil {
 		return t.dataFailed(err)
 	}
+	total += int64(len(t.held))
 	if err := t.c.Put("BDAT " + strconv.FormatInt(total, 10) + " LAST"); err != nil {
 		return t.lost(err, []inFlight{{kind: lastCommand}})
 	}
 	w := t.c.Data()
+	if _, err := w.Write(t.held); err != nil {
+		return t.dataFailed(err)
+	}
 	if _, err := m.WriteTo(t.d.ctx, w, o); err != nil {
 		return t.dataFailed(err)
 	}
@@ -235,6 +247,5 @@ func (t *transaction) lastChunk() problem {
 		return t.dataFailed(errors.New("spool file changed while it was being sent"))
 	}
 	t.size += w.Written
-	t.queue = append(t.queue, inFlight{kind: lastCommand, text: "end of data"})
-	return t.sync()
+	return t.ends(false)
 }

@@ -36,6 +36,8 @@ type transaction struct {
 	chunked, complete         bool
 	message                   *transport.Message
 	size                      int64
+	// held is the part of a long header block that goes with the last chunk.
+	held []byte
 	// x is what rooms see of the transaction; nil without rooms.
 	x *smtpclient.Exchange
 }
