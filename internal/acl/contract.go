@@ -165,7 +165,7 @@ type Callout struct {
 type Verified struct {
 	// Result is OK, Fail or Defer.
 	Result Verdict
-	// Address is the address after rewriting.
+	// Address is the address after rewriting; "" when a sender was rewritten to the null one.
 	Address string
 	// UserMessage is for the client, LogMessage for the log (the router's or the callout's text).
 	UserMessage, LogMessage string

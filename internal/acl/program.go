@@ -64,7 +64,7 @@ func (p *Program) Run(ctx context.Context, s *expand.Scope, phase Phase, text st
 	if verdict == Fail || verdict == FailDrop || verdict == Defer {
 		out.SenderFailure = r.untoldFailure()
 	}
-	if verdict == Error {
+	if verdict == Error && phase != Quit {
 		// What an ACL's own mistake says is not for clients.
 		out.UserMessage = ""
 	}

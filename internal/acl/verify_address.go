@@ -73,7 +73,7 @@ func verifySender(r *Run, text, value string, options []string) Verdict {
 		result.NoDetails = o.NoDetails
 		memory.keep(address, o, result)
 		memory.rewritten = memory.rewritten || own && result.Result == OK
-		if own && result.Result == OK && result.Address != "" && result.Address != address && r.Scope.Message != nil {
+		if own && result.Result == OK && result.Address != address && r.Scope.Message != nil {
 			// The sender is rewritten for its verification and stays so (spec 31.2).
 			r.Scope.Message.Sender = result.Address
 			memory.keep(result.Address, o, result)

@@ -39,8 +39,12 @@ func (e *Engine) Verify(ctx context.Context, s *expand.Scope, address string, o 
 		v.Address = e.qualify(s, address, o.Sender)
 	}
 	if rewrite := e.services.RewriteAddress; rewrite != nil {
-		if changed, err := rewrite(s, v.Address, o.Sender); err == nil && changed != "" {
+		if changed, err := rewrite(s, v.Address, o.Sender); err == nil && (changed != "" || o.Sender) {
 			v.Address = changed
+		}
+		if v.Address == "" { // rewritten to the null sender, which is always good
+			v.Result = mail.Delivered
+			return v
 		}
 	}
 	a := &mail.Address{Address: v.Address, Unique: UniqueOf(v.Address), Original: -1, Mode: mode(o)}

@@ -86,6 +86,9 @@ func (r *reading) take(line []byte) (bool, error) {
 		return true, nil
 	}
 	if len(r.field) == 0 && !mayStart(line) {
+		if _, err := r.source.Peek(1); err != nil && err != io.EOF {
+			return true, err // as with a field, whose end shows only then
+		}
 		r.result.Rest = append(r.result.Rest, line...)
 		return true, nil
 	}
