@@ -57,7 +57,7 @@ func (p *paper) addressing(w *Writer, r Report) {
 	if w.Main.ErrorsReplyTo != "" {
 		fmt.Fprintf(p, "Reply-To: %s\n", clean(w.Main.ErrorsReplyTo))
 	}
-	if id := messageID(r.Message); id != "" {
+	if id := mail.References(r.Message); id != "" {
 		fmt.Fprintf(p, "References: %s\n", id)
 	}
 	fmt.Fprintf(p, "Content-Type: multipart/report; report-type=delivery-status; boundary=%s\nMIME-Version: 1.0\n", p.boundary)
@@ -74,15 +74,6 @@ func (w *Writer) from(r Report) string {
 		}
 	}
 	return clean(v.S)
-}
-
-func messageID(m *mail.Message) string {
-	for _, h := range m.Headers {
-		if h.Type == 'I' {
-			return strings.Join(strings.Fields(clean(h.Value())), " ")
-		}
-	}
-	return ""
 }
 
 func (p *paper) startText(m *mail.Message) {

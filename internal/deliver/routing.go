@@ -176,6 +176,12 @@ func (a *attempt) route(addr *mail.Address) {
 		}
 		a.deferred = append(a.deferred, addr)
 		a.logDeferral(addr)
+		for _, d := range a.duplicates {
+			if d.of == addr {
+				d.address.Router, d.address.Outcome = addr.Router, addr.Outcome
+				a.logDeferral(d.address)
+			}
+		}
 		return
 	}
 	a.addRoutingRetry(addr, true)

@@ -21,7 +21,7 @@ func header(m *mail.Message, p *reply) string {
 	if id != "" {
 		b.WriteString("In-Reply-To: " + id + "\n")
 	}
-	if refs := references(m, id); refs != "" {
+	if refs := mail.References(m); refs != "" {
 		b.WriteString("References: " + refs + "\n")
 	}
 	b.WriteString("Auto-Submitted: auto-replied\n")
@@ -39,44 +39,6 @@ func value(m *mail.Message, name string) string {
 		}
 	}
 	return ""
-}
-
-// maxReferences is how many identifiers are kept in front of the message's own: the first and the last ones.
-const maxReferences = 12
-
-// references builds the References: value (RFC 5322 section 3.6.4): what the message refers to, and the message itself.
-func references(m *mail.Message, id string) string {
-	ids := identifiers(value(m, "References"))
-	if len(ids) == 0 {
-		ids = identifiers(value(m, "In-Reply-To"))
-	}
-	if len(ids) > maxReferences {
-		ids = append(ids[:1:1], ids[len(ids)-maxReferences+1:]...)
-	}
-	if id != "" {
-		ids = append(ids, id)
-	}
-	return strings.Join(ids, " ")
-}
-
-// identifiers finds message identifiers, bounded in number and length.
-func identifiers(text string) []string {
-	var out []string
-	for len(out) < 1000 {
-		start := strings.IndexByte(text, '<')
-		if start < 0 {
-			return out
-		}
-		end := strings.IndexByte(text[start:], '>')
-		if end < 0 {
-			return out
-		}
-		if one := text[start : start+end+1]; !strings.ContainsAny(one, " \t\n") && len(one) < 998 {
-			out = append(out, one)
-		}
-		text = text[start+end+1:]
-	}
-	return out
 }
 
 // splitAddresses splits a header value at the commas between addresses.
