@@ -58,6 +58,10 @@ func (p *Program) expand(ctx context.Context) error {
 		return err
 	}
 	defer done()
+	p.logToCaller()
+	if err := p.becomeCaller(); err != nil {
+		return err
+	}
 	var session *mail.Session
 	if m != nil {
 		session = m.Session

@@ -76,7 +76,8 @@ func (r *reader) partial(err error) error {
 	var e *Error
 	if errors.As(err, &e) && !r.settled {
 		m := option.Of[Main](r.cfg.Main)
-		_ = r.settlePaths(m) // as far as possible
+		_ = r.settleUser(m) // as far as possible
+		_ = r.settlePaths(m)
 	}
 	if e != nil {
 		e.Partial = r.cfg

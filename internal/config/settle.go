@@ -39,6 +39,7 @@ func (r *reader) settle() error {
 	if err := r.settlePaths(m); err != nil {
 		return err
 	}
+	m.RetryIntervalMax = min(m.RetryIntervalMax, maxRetryInterval)
 	if m.EximVersion == "" {
 		m.EximVersion = r.request.World.Version
 	}
@@ -52,6 +53,9 @@ func (r *reader) settle() error {
 	}
 	return r.settleNumber(m)
 }
+
+// maxRetryInterval is the most that retry_interval_max can be (spec 14).
+const maxRetryInterval = 24 * time.Hour
 
 // hostname is the machine's name; where it has no dot, the name that the hosts file or else the DNS knows it by.
 func (r *reader) hostname() string {

@@ -103,10 +103,10 @@ type Hooks struct {
 	ACL func(s *Scope, name string, arguments []Value) (accepted bool, text Value, err error)
 	// RunAs reads a file as the user who owns a home directory; nil: read as ourselves.
 	ReadFile func(ctx context.Context, path string) ([]byte, error)
-	// Log writes a line to the main log; Panic to main and panic log.
-	Log, Panic func(line string)
+	// Log writes a line to the main log; Panic to main and panic log. id is that of the message at hand, or "".
+	Log, Panic func(id, line string)
 	// LogSelected writes a line to the main log if log_selector has the selector.
-	LogSelected func(selector, line string)
+	LogSelected func(selector, id, line string)
 	// EmbeddedPerl etc. of later milestones are added here.
 }
 

@@ -66,7 +66,7 @@ func language(t testing.TB, notes *[]string, panics *[]string, hooks expand.Hook
 		}},
 	}
 	if panics != nil {
-		hooks.Panic = func(line string) { *panics = append(*panics, line) }
+		hooks.Panic = func(_, line string) { *panics = append(*panics, line) }
 	}
 	e, err := expand.New(&outside.World{Clock: clock{}, DNS: zone{"1.0.0.10.in-addr.arpa 12": "a.example,b.example", "a.example 1": "10.0.0.1", "2.0.0.10.in-addr.arpa 12": "!"}}, w, hooks)
 	if err != nil {

@@ -115,23 +115,30 @@ func (s *Scope) lookupSettings() func(t any) any {
 	return nil
 }
 
+func (s *Scope) messageID() string {
+	if s.Message == nil {
+		return ""
+	}
+	return s.Message.ID
+}
+
 // Panic writes to the main and the panic log, if there is one.
 func (s *Scope) Panic(format string, args ...any) {
 	if s.Engine.Hooks.Panic != nil {
-		s.Engine.Hooks.Panic(fmt.Sprintf(format, args...))
+		s.Engine.Hooks.Panic(s.messageID(), fmt.Sprintf(format, args...))
 	}
 }
 
 // Log writes to the main log, if there is one.
 func (s *Scope) Log(format string, args ...any) {
 	if s.Engine.Hooks.Log != nil {
-		s.Engine.Hooks.Log(fmt.Sprintf(format, args...))
+		s.Engine.Hooks.Log(s.messageID(), fmt.Sprintf(format, args...))
 	}
 }
 
 // LogSelected writes to the main log if log_selector has the selector.
 func (s *Scope) LogSelected(selector, format string, args ...any) {
 	if s.Engine.Hooks.LogSelected != nil {
-		s.Engine.Hooks.LogSelected(selector, fmt.Sprintf(format, args...))
+		s.Engine.Hooks.LogSelected(selector, s.messageID(), fmt.Sprintf(format, args...))
 	}
 }

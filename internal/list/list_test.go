@@ -102,7 +102,7 @@ func testEngine(t testing.TB, searches *int, log *[]string) *expand.Engine {
 		{Name: "lsearch", Kind: lookup.SingleKey, Find: find}, {Name: "iplsearch", Kind: lookup.SingleKey, Find: ipl},
 		{Name: "passwd", Kind: lookup.Query, Find: passwd}, {Name: "sick", Kind: lookup.Query, Find: sick},
 	}
-	keep := func(line string) {
+	keep := func(_, line string) {
 		if log != nil {
 			*log = append(*log, line)
 		}
@@ -111,7 +111,7 @@ func testEngine(t testing.TB, searches *int, log *[]string) *expand.Engine {
 		return []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("::1"), netip.MustParseAddr("192.0.2.1")}, nil
 	}}
 	e, err := expand.New(world, words, expand.Hooks{
-		Panic: keep, Log: keep, LogSelected: func(selector, line string) { keep(selector + ": " + line) },
+		Panic: keep, Log: keep, LogSelected: func(selector, _, line string) { keep("", selector+": "+line) },
 		ReadFile: func(_ context.Context, path string) ([]byte, error) {
 			if text, ok := files[path]; ok {
 				return []byte(text), nil

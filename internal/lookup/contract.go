@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"syscall"
 	"time"
@@ -39,8 +40,12 @@ var ErrDefer = errors.New("lookup deferred")
 // Defer makes an error that wraps ErrDefer and whose text is Exim's.
 func Defer(text string) error { return fmt.Errorf("%s: %w", text, ErrDefer) }
 
-// OpenError is the error of a file that cannot be opened: "failed to open FILE for PURPOSE: No such file or directory".
+// OpenError is the error of a file that cannot be opened: "failed to open FILE for PURPOSE: No such file or directory". A refused
+// permission says whose it was.
 func OpenError(file, purpose string, err error) error {
+	if errors.Is(err, syscall.EACCES) {
+		return fmt.Errorf("failed to open %s for %s: %s (euid=%d egid=%d)", file, purpose, SystemText(err), os.Geteuid(), os.Getegid())
+	}
 	return fmt.Errorf("failed to open %s for %s: %s", file, purpose, SystemText(err))
 }
 

@@ -90,7 +90,7 @@ func newFixture(t testing.TB, text string) (*fixture, error) {
 	}
 	words := builtin.Words()
 	words.Lookups = append(words.Lookups, lsearch.Drivers()...)
-	if f.engine, err = expand.New(f.world.World, words, expand.Hooks{Panic: func(line string) { fmt.Fprintf(&f.log, "LOG: MAIN PANIC\n  %s\n", line) }}); err != nil {
+	if f.engine, err = expand.New(f.world.World, words, expand.Hooks{Panic: func(_, line string) { fmt.Fprintf(&f.log, "LOG: MAIN PANIC\n  %s\n", line) }}); err != nil {
 		t.Fatal(err)
 	}
 	f.routes, err = route.Compile(f.config.Routers, drivers, f.services())

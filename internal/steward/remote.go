@@ -66,6 +66,9 @@ func Start(ctx context.Context, policy Policy) (*Remote, error) {
 	return s, nil
 }
 
+// Become gives root up for good in favour of the policy's user and groups, without a root child.
+func Become(p Policy) error { return giveUpRoot(p) }
+
 // giveUpRoot changes all ids of the process; there is no way back.
 func giveUpRoot(p Policy) error {
 	groups := p.Groups
