@@ -57,6 +57,9 @@ func (a *attempt) flushLog() {
 
 // arrival is the line of the message's reception.
 func (a *attempt) arrival() string {
-	line := a.format().Received(eventlog.Reception{Message: a.msg})
+	line := a.msg.Arrival
+	if line == "" {
+		line = a.format().Received(eventlog.Reception{Message: a.msg})
+	}
 	return a.d.Log.Stamp(a.msg.Received) + "Received from " + strings.TrimPrefix(line, "<= ") + "\n"
 }

@@ -46,7 +46,7 @@ type Message struct {
 	EnvID, Ret string
 
 	// Size is $message_size (whole message with headers, as received); BodySize, BodyLines, BodyZeros the body's.
-	Size, BodySize   int64
+	Size, BodySize int64
 	// Lines is $message_linecount: during reception the lines received, the empty one after the header section included; later see CountLines.
 	Lines, BodyLines int
 	BodyZeros        int
@@ -55,6 +55,8 @@ type Message struct {
 	DataPath   string
 	DataOffset int64
 
+	// Arrival is the log line of its reception ("<= ..."), "" when the message was read from the spool.
+	Arrival string
 	// Vars are the acl_m variables; the key is the name after "acl_m".
 	Vars map[string]Value
 	// Controls are the effects of ACL controls on this message.

@@ -20,6 +20,9 @@ func (s *Session) batchCommand(verb *Verb, argument string) {
 	switch verb.Name {
 	case "HELO", "EHLO", "RSET":
 		s.newMessage()
+		if verb.Name != "RSET" {
+			s.noun.HELO = argument
+		}
 		s.batchStart = s.io.line()
 		return
 	case "VRFY", "EXPN", "ETRN", "HELP", "NOOP":

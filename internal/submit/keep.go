@@ -41,6 +41,9 @@ func (x *reception) keep() bool {
 	x.result.Accepted = true
 	x.reply()
 	d := x.delivery()
+	if d == Queue {
+		x.startMessageLog()
+	}
 	if x.r.s.Arrived == nil {
 		locked.Close()
 		return true
@@ -85,9 +88,21 @@ func (x *reception) arrived() {
 	id, created := x.messageID()
 	subject, has := x.subject()
 	c := &x.m.Controls
-	x.log(eventlog.Main, x.r.s.Format.Received(eventlog.Reception{Message: x.m, Fake: c.Fakereject != "",
+	x.m.Arrival = x.r.s.Format.Received(eventlog.Reception{Message: x.m, Fake: c.Fakereject != "",
 		Reference: x.in.Reference, MessageID: id, Created: created, Subject: subject, HasSubject: has,
-		Pipelining: x.in.Pipelining, PRDR: x.in.PRDR, Chunking: x.in.Chunked}), false)
+		Pipelining: x.in.Pipelining, PRDR: x.in.PRDR, Chunking: x.in.Chunked})
+	x.log(eventlog.Main, x.m.Arrival, false)
+}
+
+// startMessageLog begins the message log of a message that stays on the queue for now; of others delivery does it if need be.
+func (x *reception) startMessageLog() {
+	if !x.r.s.Main.MessageLogs {
+		return
+	}
+	text := x.r.s.Log.Stamp(x.r.now()) + "Received from " + strings.TrimPrefix(x.m.Arrival, "<= ") + "\n"
+	if err := x.r.s.Spool.AppendLog(x.m.ID, x.m.Queue, text); err != nil {
+		x.log(eventlog.Main|eventlog.Panic, err.Error(), false)
+	}
 }
 
 // messageID is what stands in Message-ID:, without brackets.
