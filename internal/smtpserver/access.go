@@ -94,6 +94,9 @@ func (s *Session) refuseAs(r refusal) bool {
 	}
 	logMessage := o.LogMessage
 	code, text := r.code, userMessage
+	if _, _, rest, problem := acl.SplitCode("550", userMessage); r.phase == acl.VRFY && problem == "" && rest != userMessage {
+		r.code = "550" // 252 is for refusals without a code of their own
+	}
 	if userMessage != "" {
 		code, text = s.splitCode(r.code, userMessage, true)
 		if _, _, _, problem := acl.SplitCode(r.code, userMessage); problem != "" && logMessage == userMessage {

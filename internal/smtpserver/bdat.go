@@ -98,44 +98,51 @@ func (s *Session) nextChunk(c *chunkState) error {
 		}
 		if nul || tooLong {
 			s.badLine(line, nul)
-			if s.done {
-				return &abortError{end: true, failed: true}
-			}
-			continue
-		}
-		s.log3(">>", line)
-		s.lastCommand = line
-		verb, argument := s.srv.verbs.find(line)
-		name := ""
-		if verb != nil {
-			name = verb.Name
-			s.remember(name)
-		}
-		switch name {
-		case "BDAT":
-			size, last, ok := s.chunkSize(argument)
-			if ok && size == 0 && !last {
-				s.synprot(false, 504, "zero size for BDAT command")
-				ok = false
-			}
-			if ok {
-				c.left, c.size, c.last = size, size, last
-				return nil
-			}
-		case "NOOP":
-			s.line("250 OK")
-		case "RSET":
-			s.incomplete("RSET")
-			s.line("250 Reset OK")
-			return &abortError{}
-		case "QUIT":
-			s.quitCommand(argument)
-			return &abortError{end: true}
-		default:
-			s.synprot(false, 503, "only BDAT permissible after non-LAST BDAT")
+		} else if more, err := s.betweenChunks(c, line); more || err != nil {
+			return err
 		}
 		if s.done {
 			return &abortError{end: true, failed: true}
 		}
 	}
+}
+
+// betweenChunks obeys one command between chunks; next says that there is another chunk. After a wrong command nothing but RSET (or
+// QUIT) leads on.
+func (s *Session) betweenChunks(c *chunkState, line string) (next bool, err error) {
+	s.log3(">>", line)
+	s.lastCommand = line
+	verb, argument := s.srv.verbs.find(line)
+	name := ""
+	if verb != nil {
+		name = verb.Name
+		s.remember(name)
+	}
+	switch {
+	case name == "RSET":
+		s.incomplete("RSET")
+		s.line("250 Reset OK")
+		return false, &abortError{}
+	case name == "QUIT":
+		s.quitCommand(argument)
+		return false, &abortError{end: true, lost: true}
+	case name == "NOOP":
+		s.line("250 OK")
+	case c.broken:
+		s.synprot(false, 503, "only RSET accepted now")
+	case name == "BDAT":
+		size, last, ok := s.chunkSize(argument)
+		if ok && (size > 0 || last) {
+			c.left, c.size, c.last = size, size, last
+			return true, nil
+		}
+		if ok {
+			s.synprot(false, 504, "zero size for BDAT command")
+		}
+		c.broken = true
+	default:
+		s.synprot(false, 503, "only BDAT permissible after non-LAST BDAT")
+		c.broken = true
+	}
+	return false, nil
 }

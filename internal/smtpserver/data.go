@@ -45,7 +45,7 @@ func (s *Session) noRecipients(verb string) {
 		s.respond("503", "All RCPT commands were rejected with this error:", true)
 		s.respond("503", s.rcptReply, true)
 	}
-	if s.pipelining && s.wasRcpt {
+	if s.pipelining && s.lastWasRcpt {
 		s.line("503 Valid RCPT command must precede " + verb)
 		return
 	}
@@ -229,6 +229,9 @@ func (s *Session) receptionEnded(r Received) {
 	switch {
 	case errors.As(r.ReadError, &aborted):
 		s.done, s.failed = aborted.end, aborted.failed
+		if aborted.lost {
+			s.logLost(r)
+		}
 		s.afterMessage()
 		return
 	case errors.Is(r.ReadError, errTimeout):
@@ -283,6 +286,7 @@ func (s *Session) logLost(r Received) {
 // abortError ends the reading of a message in chunks because of a command between them.
 type abortError struct {
 	end, failed bool // the session is over too
+	lost        bool // it is logged like a lost connection
 }
 
 func (*abortError) Error() string { return "message abandoned by the client" }
@@ -297,6 +301,8 @@ type chunkState struct {
 	aborted error
 	// unfinished: the last byte ends no line.
 	unfinished bool
+	// broken: a command that may not come between chunks was given.
+	broken bool
 }
 
 // note is the line before the final reply of a message in chunks.

@@ -35,8 +35,9 @@ func (s *Session) rcptCommand(argument string) {
 // rcptAllowed checks that there is a transaction and an argument.
 func (s *Session) rcptAllowed(argument string) bool {
 	if !s.msg.SenderSet {
-		if s.pipelining && s.wasRejectedMail {
+		if s.pipelining && s.lastWasRejectedMail {
 			s.line("503 sender not yet given")
+			s.wasRejectedMail = true
 			return false
 		}
 		s.synprot(false, 503, "sender not yet given")

@@ -35,8 +35,6 @@ type Session struct {
 	// What the last EHLO offered.
 	pipelining, chunking, dsn, authOffered, startTLSOffered, utf8 bool
 	offered                                                       map[string]bool // names of extensions, for parameters
-	// limits of RFC 9422
-	limitsOffered bool
 
 	// unqualifiedSender and unqualifiedRecipient: addresses without domain are completed.
 	unqualifiedSender, unqualifiedRecipient bool
@@ -53,24 +51,25 @@ type Session struct {
 	nonmailLimited                                 int8 // does smtp_accept_max_nonmail apply: 0 not yet known, 1 yes, -1 no
 
 	// the transaction
-	discardedBy              string
-	discarded                int // recipients that ACLs discarded
-	discards                 []Discard
-	declaredSize             int64 // SIZE of MAIL
-	mailNote                 string
-	rcptORCPT                string
-	rcptNotify               mail.Notify
-	rcptNotifySet            bool
-	wasRejectedMail, wasRcpt bool
-	noteRcpt                 bool // replies are replies to RCPT
-	rcptReply                string
-	rcptReplySame            bool
-	recipientsMax            int
-	recipientsOver           bool // some were refused because there were too many
-	discarding               bool // an ACL said discard: recipients are accepted and dropped
-	chunks                   *chunkState
-	mailDelay, rcptDelay     rateLimit
-	rateLimited              bool
+	discardedBy                      string
+	discarded                        int // recipients that ACLs discarded
+	discards                         []Discard
+	declaredSize                     int64 // SIZE of MAIL
+	mailNote                         string
+	rcptORCPT                        string
+	rcptNotify                       mail.Notify
+	rcptNotifySet                    bool
+	wasRejectedMail, wasRcpt         bool
+	lastWasRejectedMail, lastWasRcpt bool // of the command before
+	noteRcpt                         bool // replies are replies to RCPT
+	rcptReply                        string
+	rcptReplySame                    bool
+	recipientsMax                    int
+	recipientsOver                   bool // some were refused because there were too many
+	discarding                       bool // an ACL said discard: recipients are accepted and dropped
+	chunks                           *chunkState
+	mailDelay, rcptDelay             rateLimit
+	rateLimited                      bool
 
 	advertised    authAdvertised
 	authenticator *auth.Authenticator // that authenticated the client
@@ -175,6 +174,8 @@ func (s *Session) command(line string) {
 	if s.pipelining && len(s.io.pending()) > 0 {
 		s.pipelined = true
 	}
+	s.lastWasRcpt, s.lastWasRejectedMail = s.wasRcpt, s.wasRejectedMail
+	s.wasRcpt, s.wasRejectedMail = false, false
 	mark := len(s.io.out)
 	verb.Run(s, argument)
 	s.applyControls()

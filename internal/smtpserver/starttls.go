@@ -28,9 +28,7 @@ func (s *Session) netConn() net.Conn {
 	if s.io.base != nil {
 		return s.io.base
 	}
-	if c, ok := s.io.conn.(io.ReadWriter); ok {
-		return streamConn{c}
-	}
+	return streamConn{s.io.conn}
 	return nil
 }
 

@@ -174,11 +174,11 @@ S: 503-Administrative prohibition
 S: 503 Valid RCPT command must precede BDAT
 S: 503-All RCPT commands were rejected with this error:
 S: 503-Administrative prohibition
-S: 503 Valid RCPT command must precede BDAT
+S: 503 valid RCPT command must precede BDAT
 C: bdat 0
 S: 503-All RCPT commands were rejected with this error:
 S: 503-Administrative prohibition
-S: 503 Valid RCPT command must precede BDAT
+S: 503 valid RCPT command must precede BDAT
 C: quit
 S: 221 ...
 `, log: "R:H=(rhu.barb) [IP] F=<a@test.ex> rejected RCPT <x@test.ex>\n"},
