@@ -29,7 +29,6 @@ func (s *Session) netConn() net.Conn {
 		return s.io.base
 	}
 	return streamConn{s.io.conn}
-	return nil
 }
 
 // startTLS obeys STARTTLS (RFC 3207). Nothing the client said before holds afterwards.

@@ -60,7 +60,6 @@ func (s *Spool) Parse(id, text string) (*mail.Message, error) {
 // parser reads a -H file from the front.
 type parser struct {
 	rest string
-	id   string
 	err  error
 }
 

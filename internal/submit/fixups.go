@@ -189,7 +189,7 @@ func (x *reception) named(name, a string) string {
 
 // addSender adds a Sender: line when the address in From: is not that of the submitter.
 func (x *reception) addSender(from mail.Header) {
-	expected, name := x.in.OwnAddress, x.in.FullName
+	expected, name := x.in.OwnAddress, ""
 	if x.m.Controls.Submission {
 		expected, name = x.authenticatedAddress(), x.m.Controls.SubmissionName
 	} else {

@@ -33,6 +33,7 @@ func (x *reception) delivery() Delivery {
 		return d
 	}
 	if c.QueueRouted {
+		x.log(eventlog.Main, "no immediate delivery: queued by ACL", false)
 		return RouteOnly
 	}
 	return x.in.Delivery

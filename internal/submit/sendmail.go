@@ -142,11 +142,6 @@ func (r *Receiver) LocalSession(call *Call) *mail.Session {
 	return s
 }
 
-// exitFailure ends a call with a message that went to the standard error.
-type exitFailure struct{ text string }
-
-func (e *exitFailure) Error() string { return e.text }
-
 // Submit obeys a call of the sendmail interface and returns its exit status.
 func (r *Receiver) Submit(ctx context.Context, call *Call) int {
 	call.Caller = r.Identify(call.Caller)

@@ -17,7 +17,6 @@ type LocalReader struct {
 	body    bool
 	crlf    bool // the first line ended with CRLF
 	decided bool
-	skipLF  bool // a CR was read at the end of the buffer: an LF after it belongs to it
 	start   bool // at the start of a line
 	ended   bool
 	held    []byte // what Read has not given yet

@@ -45,21 +45,21 @@ var kinds = [...]kind{
 
 // query is a parsed query.
 type query struct {
-	kind           kind
-	domains        []string
-	separator      string
-	fields         string // between the fields of a record
-	fieldsGiven    bool
-	deferral       policy
-	dnssec         policy
-	retrans        time.Duration
-	retry          int
-	searchLimit    int
-	useReverse     bool
-	records, other int
-	life           uint32
-	secure         bool
-	out            strings.Builder
+	kind        kind
+	domains     []string
+	separator   string
+	fields      string // between the fields of a record
+	fieldsGiven bool
+	deferral    policy
+	dnssec      policy
+	retrans     time.Duration
+	retry       int
+	searchLimit int
+	useReverse  bool
+	records     int
+	life        uint32
+	secure      bool
+	out         strings.Builder
 }
 
 const spaces = " \t\r\n\v\f"

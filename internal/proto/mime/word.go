@@ -157,7 +157,7 @@ func parseWord(text string, checkLength bool) (encodedWord, bool) {
 
 // withoutSpace removes white space from base64.
 func withoutSpace(s string) string {
-	if strings.IndexAny(s, " \t\r\n") < 0 {
+	if !strings.ContainsAny(s, " \t\r\n") {
 		return s
 	}
 	return strings.Join(strings.Fields(s), "")

@@ -329,7 +329,9 @@ func FuzzCommand(f *testing.F) {
 		ParseChunk(c.Argument)
 		if r, err := ReadReply(bufio.NewReader(strings.NewReader(reply)), ReplyLimits{Lines: 5}); err == nil {
 			ParseExtensions(r)
-			CutEnhanced(r.Code, r.Lines[0])
+			if _, rest := CutEnhanced(r.Code, r.Lines[0]); len(rest) > len(r.Lines[0]) {
+				t.Errorf("CutEnhanced made %q longer", r.Lines[0])
+			}
 		}
 		if s, err := DecodeXtext(xtext); err == nil {
 			if again, err := DecodeXtext(EncodeXtext(s)); again != s || err != nil {

@@ -10,9 +10,6 @@ import (
 	"exigo/internal/outside"
 )
 
-// errInsecure is the outcome of a query whose answer should have been secured by DNSSEC.
-var errInsecure = errors.New("insecure")
-
 // matches tests a domain list; an empty list matches nothing.
 func (f *finder) matches(domains, name string) (bool, error) {
 	switch domains {
