@@ -55,8 +55,8 @@ func (c Catalog) Registry() *config.Registry {
 			r.Macros = append(r.Macros, config.Macro{Name: m, Value: "y", Builtin: true})
 		}
 	}
-	for _, name := range supported {
-		r.Macros = append(r.Macros, config.Macro{Name: "_HAVE_" + strings.ToUpper(name), Value: "y", Builtin: true})
+	for _, name := range append(slices.Clone(supported), "TLS") { // Exim names the library and TLS itself
+		r.Macros = append(r.Macros, config.Macro{Name: "_HAVE_" + strings.TrimSuffix(strings.ToUpper(name), "()"), Value: "y", Builtin: true})
 	}
 	for _, d := range c.Routers {
 		r.Drivers = append(r.Drivers, config.Driver{Kind: config.Router, Name: d.Name, Options: sets(d.Options), Shown: d.ShownDefault})
