@@ -19,7 +19,7 @@ func (s *Session) tlsPossible() bool { return s.startTLSOffered }
 
 // offerTLS is the STARTTLS line of the EHLO reply.
 func (s *Session) offerTLS() (string, bool) {
-	s.startTLSOffered = s.noun.TLS == nil && s.svc.TLS != nil && s.netConn() != nil && s.matches(string(s.main.TLSAdvertiseHosts))
+	s.startTLSOffered = s.noun.TLS == nil && s.svc.TLS != nil && s.matches(string(s.main.TLSAdvertiseHosts))
 	return "STARTTLS", s.startTLSOffered
 }
 
