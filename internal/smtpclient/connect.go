@@ -59,6 +59,8 @@ type Settings struct {
 	// Owner, if set, is the message that the connection is kept for: no other gets it, unless Pool.Finish hands it on. Transport is
 	// the name of the transport that made it.
 	Owner, Transport string
+	// From is the message that handed the connection to Owner.
+	From string
 	// Trace, if set, is told every line.
 	Trace func(out bool, line string)
 }

@@ -120,9 +120,14 @@ func (p *Pool) Finish(owner string, next func(transport, host string) (id string
 		return nil
 	}
 	var mine []*Conn
+	var heirs []string
 	p.mu.Lock()
 	for key, list := range p.conns {
 		for _, k := range append([]*parked(nil), list...) {
+			if k.c.Settings.From == owner {
+				heirs = append(heirs, k.c.Settings.Owner)
+				continue
+			}
 			if k.c.Settings.Owner == owner {
 				k.timer.Stop()
 				p.remove(key, k)
@@ -131,7 +136,6 @@ func (p *Pool) Finish(owner string, next func(transport, host string) (id string
 		}
 	}
 	p.mu.Unlock()
-	var heirs []string
 	for _, c := range mine {
 		id := ""
 		if c.Delivered && next != nil {

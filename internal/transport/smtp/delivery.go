@@ -2,7 +2,6 @@ package smtp
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -24,6 +23,8 @@ type delivery struct {
 	started  time.Time
 	// port is the default port.
 	port int
+	// maxRcpt is the largest number of recipients of one copy, 0 for any.
+	maxRcpt int
 	// pending are the addresses that have neither been delivered nor failed for good.
 	pending []*mail.Address
 	counts  counts
@@ -52,6 +53,7 @@ func remote(ctx context.Context, r *transport.Run) error {
 	if d.port, err = d.settings.port(r); err != nil {
 		return err
 	}
+	d.maxRcpt = limits(r.Transport, r.Scope).MaxRecipients
 	hosts, err := d.candidates()
 	if err != nil {
 		return err
@@ -266,24 +268,6 @@ func (d *delivery) skipToNextMX(h *mail.Host, rest *[]mail.Host) {
 	}
 }
 
-func (d *delivery) serialize(h *mail.Host) (release func(), ok bool, problem *transport.Error) {
-	none := func() {}
-	yes, err := d.in(d.settings.SerializeHosts, h, "serialize_hosts")
-	if err != nil {
-		var te *transport.Error
-		errors.As(err, &te)
-		return none, false, te
-	}
-	if !yes || d.services.Serialize == nil {
-		return none, true, nil
-	}
-	release, ok = d.services.Serialize(d.ctx, "host-serialize-"+h.Name)
-	if !ok {
-		return none, false, nil
-	}
-	return release, true, nil
-}
-
 // hostError says what a failed attempt was about, which decides on the retry records (spec 49.2).
 type scopeOfError int
 
@@ -363,15 +347,6 @@ func (d *delivery) hostFailed(h *mail.Host, p problem, hostKey, messageKey strin
 	}
 }
 
-// retryText is the text of a retry record.
-func (d *delivery) retryText(h *mail.Host, o mail.Outcome) string {
-	text := "H=" + d.label(h)
-	if o.Message != "" {
-		return text + ": " + o.Message
-	}
-	return text
-}
-
 // label is "name [address]", with the port if the log shows it.
 func (d *delivery) label(h *mail.Host) string {
 	s := h.Name + " [" + h.Address.String() + "]"
@@ -410,6 +385,9 @@ func (d *delivery) outcome(err *smtpclient.Error, h *mail.Host) mail.Outcome {
 		found = mail.MoreMX
 	}
 	o.MoreErrno |= found
+	if err.Kind == smtpclient.Connect && err.Errno == syscall.ETIMEDOUT {
+		o.MoreErrno |= mail.MoreConnectTimeout
+	}
 	if err.Kind == smtpclient.Refused && !err.Reply.Permanent() {
 		o.Errno, o.MoreErrno = 0, found|(err.Reply.Code%100)<<8
 	}

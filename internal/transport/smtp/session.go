@@ -25,26 +25,60 @@ func (d *delivery) session(h *mail.Host, more bool) problem {
 	c := d.parked(set)
 	reused := c != nil
 	if !reused {
-		if c, err = smtpclient.Open(d.ctx, set); err != nil {
+		if c, err = d.connect(set); err != nil {
 			return d.setupFailed(err, h)
 		}
-		c.Settings = set
 	}
-	d.run.Scope.Outgoing = c.TLS
-	t := &transaction{d: d, c: c, h: h, more: more, reused: reused}
-	p := t.run()
-	if reused && p.bad() && p.err.Kind == smtpclient.Closed && !t.answered {
+	p, answered := d.copies(c, h, more)
+	if reused && p.bad() && p.err.Kind == smtpclient.Closed && !answered {
 		// The server had lost patience while the connection waited: that says nothing of the message.
 		c.Close()
-		if c, err = smtpclient.Open(d.ctx, set); err != nil {
+		if c, err = d.connect(set); err != nil {
 			return d.setupFailed(err, h)
 		}
-		c.Settings = set
-		t = &transaction{d: d, c: c, h: h, more: more}
-		p = t.run()
+		p, _ = d.copies(c, h, more)
 	}
 	d.part(c)
 	return p
+}
+
+func (d *delivery) connect(set *smtpclient.Settings) (*smtpclient.Conn, error) {
+	c, err := smtpclient.Open(d.ctx, set)
+	if err == nil {
+		c.Settings = set
+	}
+	return c, err
+}
+
+// copies sends the message, in as many copies as max_rcpt and the server's own limit (452 after some recipients were accepted)
+// ask for. answered tells whether the server said anything at all.
+func (d *delivery) copies(c *smtpclient.Conn, h *mail.Host, more bool) (p problem, answered bool) {
+	d.run.Scope.Outgoing = c.TLS
+	p = problem{about: noError}
+	for rest := d.unsettled(); len(rest) > 0; {
+		if c.NeedsReset {
+			if _, err := c.Command("RSET", 2); err != nil {
+				t := &transaction{d: d, c: c, h: h, reused: c.Messages > 0}
+				return t.broken(err, aboutHost), answered
+			}
+			c.NeedsReset = false
+		}
+		batch := rest
+		if d.maxRcpt > 0 && len(batch) > d.maxRcpt {
+			batch = batch[:d.maxRcpt]
+		}
+		t := &transaction{d: d, c: c, h: h, more: more, reused: c.Messages > 0}
+		one := t.run(batch)
+		answered = answered || t.answered
+		if one.bad() || one.about == aboutNothing || !c.Usable() {
+			return one, answered
+		}
+		if one.about == aboutRecipients {
+			p = one
+		}
+		rest = append(t.excess, rest[len(batch):]...)
+	}
+	return p, answered
 }
 
 // parked takes a connection from the pool, reset if the message before left it in the middle of something.
@@ -62,12 +96,25 @@ func (d *delivery) parked(set *smtpclient.Settings) *smtpclient.Conn {
 	}
 }
 
-// part gives the connection to the pool, or ends it.
+// part gives the connection to the pool, or ends it. In the conformance world only a message that waits for the host gets it.
 func (d *delivery) part(c *smtpclient.Conn) {
 	limit := d.settings.ConnectionMaxMessages
 	if !c.Usable() || limit > 0 && c.Messages >= limit || d.keepsNone(c) {
 		c.Quit()
 		return
+	}
+	if d.services.PerMessage && d.services.Next != nil {
+		next := ""
+		if c.Delivered {
+			next = d.services.Next(c.Settings.Transport, c.Settings.Host)
+		}
+		if next == "" || next == d.run.Message.ID {
+			c.Quit()
+			return
+		}
+		set := *c.Settings
+		set.From, set.Owner = d.run.Message.ID, next
+		c.Settings = &set
 	}
 	d.services.Pool.Give(c)
 }
@@ -88,7 +135,7 @@ func (d *delivery) keepsNone(c *smtpclient.Conn) bool {
 func (d *delivery) setupFailed(err error, h *mail.Host) problem {
 	var te *transport.Error
 	if errors.As(err, &te) {
-		for _, a := range d.pending {
+		for _, a := range d.unsettled() {
 			d.set(a, te.Outcome)
 			d.settled[a] = te.Outcome.Result == mail.Panicked
 		}
@@ -102,7 +149,7 @@ func (d *delivery) setupFailed(err error, h *mail.Host) problem {
 		e.Errno = syscall.ETIMEDOUT
 	}
 	o := d.outcome(e, h)
-	d.setAll(d.pending, o)
+	d.setAll(d.unsettled(), o)
 	return problem{aboutHost, e, o}
 }
 

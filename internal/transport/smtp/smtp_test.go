@@ -160,6 +160,12 @@ func TestDialogues(t *testing.T) {
 		{name: "chunk refused with MAIL", to: "a", script: hello + "S: 250-h\nS: 250-PIPELINING\nS: 250 CHUNKING\n" + from + rcpt("a") + "C: BDAT 103 LAST\n" +
 			strings.TrimSuffix(text, "C: .\n") + "S: 550 bad sender\nS: 550 no\nS: 500 no\n" + quit,
 			want: "a ** H=h1.test SMTP error from remote mail server after pipelined end of data: 550 bad sender\n"},
+		{name: "too many recipients at a time", to: "a b c", script: plain + fromOK + rcpt("a") + "S: 250 OK\n" + rcpt("b") + "S: 452 excess\n" + rcpt("c") + "S: 452 excess\nC: DATA\nS: 354 go\n" + wholeText + "S: 250 one\n" +
+			fromOK + rcpt("b") + "S: 250 OK\n" + rcpt("c") + "S: 550 no\nC: DATA\nS: 354 go\n" + wholeText + "S: 250 two\n" + quit,
+			want: "a => H=h1.test C=250 one\nb => H=h1.test C=250 two\nc ** H=h1.test SMTP error from remote mail server after RCPT TO:<c@test.ex>: 550 no\n"},
+		{name: "copies by max_rcpt", to: "a b c", options: []string{"max_rcpt", "2"}, script: plain + fromOK + rcpt("a") + "S: 550 no\n" + rcpt("b") + "S: 550 no\nC: RSET\nS: 250 OK\n" +
+			fromOK + rcpt("c") + "S: 250 OK\nC: DATA\nS: 354 go\n" + wholeText + "S: 250 two\n" + quit,
+			want: "a ** H=h1.test SMTP error from remote mail server after RCPT TO:<a@test.ex>: 550 no\nb ** H=h1.test SMTP error from remote mail server after RCPT TO:<b@test.ex>: 550 no\nc => H=h1.test C=250 two\n"},
 		{name: "lmtp", to: "a b c", options: []string{"protocol", "lmtp", "port", "25", "lmtp_ignore_quota", "yes"},
 			script: "S: 220 x\nC: LHLO host.test\nS: 250-h\nS: 250 IGNOREQUOTA\n" + fromOK + "C: RCPT TO:<a@test.ex> IGNOREQUOTA\nS: 250 OK\nC: RCPT TO:<b@test.ex> IGNOREQUOTA\nS: 250 OK\n" +
 				"C: RCPT TO:<c@test.ex> IGNOREQUOTA\nS: 250 OK\nC: DATA\nS: 354 go\n" + wholeText + "S: 250 one\nS: 550-bad\nS: 550 user\nS: 450 later\n" + quit,

@@ -30,6 +30,8 @@ type transaction struct {
 	bytes int
 	// ok are the addresses that RCPT accepted.
 	ok []*mail.Address
+	// excess are those that the server put off only because it takes no more recipients at a time (452 after others were accepted).
+	excess []*mail.Address
 	// mailRefused, dataReply and chunkRefused are the replies to MAIL, DATA and BDAT that matter.
 	mailRefused, chunkRefused *smtpclient.Error
 	dataReply                 *smtp.Reply
@@ -74,10 +76,9 @@ func (p problem) bad() bool { return p.err != nil }
 const pipelineBytes = 4096
 
 // run sends the message. The result says what a problem was about.
-func (t *transaction) run() problem {
+func (t *transaction) run(addrs []*mail.Address) problem {
 	t.c.Messages++
 	t.c.Delivered = false
-	addrs := t.d.unsettled()
 	if t.askRooms(addrs) {
 		return problem{about: aboutNothing}
 	}
@@ -377,6 +378,10 @@ func (t *transaction) recipient(a *mail.Address, r smtp.Reply) {
 		t.ok = append(t.ok, a)
 		return
 	}
+	if r.Code == 452 && len(t.ok) > 0 {
+		t.excess = append(t.excess, a)
+		return
+	}
 	text := "SMTP error from remote mail server after RCPT TO:<" + wire(d.run.Recipient(a)) + ">: " + smtpclient.ReplyText(r)
 	o := mail.Outcome{Result: mail.Failed, Message: text, Diagnosis: smtpclient.ReplyText(r)}
 	t.decorate(&o)
@@ -467,5 +472,6 @@ func (t *transaction) rcptTimeout(failing *mail.Address) {
 			reached = false
 		}
 		t.d.set(a, o)
+		a.Outcome.Host = o.Host
 	}
 }
