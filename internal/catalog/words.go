@@ -13,6 +13,7 @@ import (
 	"exigo/internal/list"
 	"exigo/internal/option"
 	"exigo/internal/route"
+	"exigo/internal/tlspolicy"
 	"exigo/internal/transport"
 )
 
@@ -54,6 +55,9 @@ func (c Catalog) Registry() *config.Registry {
 		for _, m := range f.Macros {
 			r.Macros = append(r.Macros, config.Macro{Name: m, Value: "y", Builtin: true})
 		}
+	}
+	for _, name := range tlspolicy.OptionNames() {
+		r.Macros = append(r.Macros, config.Macro{Name: "_OPT_OPENSSL_" + strings.ToUpper(name) + "_X", Value: "y", Builtin: true})
 	}
 	for _, name := range append(slices.Clone(supported), "TLS") { // Exim names the library and TLS itself
 		r.Macros = append(r.Macros, config.Macro{Name: "_HAVE_" + strings.TrimSuffix(strings.ToUpper(name), "()"), Value: "y", Builtin: true})
