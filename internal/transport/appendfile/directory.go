@@ -60,10 +60,10 @@ func (d *delivery) checkQuota(u usage, name string) error {
 		return nil
 	}
 	if d.Quota.exceeded(u.size + adds) {
-		return full("", name)
+		return d.full("", name)
 	}
 	if d.QuotaFiles.exceeded(u.files + one) {
-		return full(" filecount", name)
+		return d.full(" filecount", name)
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"exigo/internal/mail"
 	"exigo/internal/transport"
@@ -133,11 +134,34 @@ func (d *delivery) writeFailed(err error, name string) error {
 	return system(err, "error while writing to %s", name)
 }
 
-// full makes the outcome of Exim's own quota.
-func full(kind, name string) error {
+// full makes the outcome of Exim's own quota. Retry rules ask for how long the mailbox was not read (spec 32.5).
+func (d *delivery) full(kind, name string) error {
 	te := transport.Defer(mail.ErrnoQuota, "mailbox is full (MTA-imposed%s quota exceeded while writing to %s)", kind, name)
 	te.Outcome.UserMessage = "mailbox is full"
+	if read, ok := d.lastRead(); ok {
+		te.Outcome.MoreErrno = max(int(d.e.World.Clock.Now().Sub(read)/time.Second), 0)
+	}
 	return te
+}
+
+// lastRead guesses when the owner last read his mail: the access time of a single file, the modification of a maildir's "new".
+func (d *delivery) lastRead() (time.Time, bool) {
+	path := d.Path
+	if d.Format == maildir {
+		path = filepath.Join(path, "new")
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return time.Time{}, false
+	}
+	if d.Format == maildir {
+		return info.ModTime(), true
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || info.IsDir() {
+		return time.Time{}, false
+	}
+	return time.Unix(st.Atim.Unix()), true
 }
 
 // mayCreate checks a path against create_file: it must lie below the directory, "belowhome" also with all symbolic links resolved.

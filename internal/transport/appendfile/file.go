@@ -309,7 +309,7 @@ func (d *delivery) appendTo(f *os.File) error {
 		adds = 0
 	}
 	if d.Quota.exceeded(total + adds) {
-		return full("", d.Path)
+		return d.full("", d.Path)
 	}
 	written, err := d.write(f, d.Path, true)
 	if err != nil {
