@@ -1,6 +1,7 @@
 package smtp
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -339,6 +340,30 @@ func TestOptionTable(t *testing.T) {
 	for _, d := range options.Describe() {
 		if d.Doc == "" {
 			t.Errorf("%s is not documented", d.Name)
+		}
+	}
+}
+
+func BenchmarkDelivery(b *testing.B) {
+	s := testkit.NewSink(b)
+	s.Extensions = []string{"PIPELINING"}
+	f := transporttest.New(b, Driver())
+	f.World.Network.Map("192.0.2.9:25", s.Address)
+	pool := smtpclient.NewPool(time.Hour, 10)
+	defer pool.Close()
+	f.Run.Services.Remote = &Services{Pool: pool}
+	h := []mail.Host{{Name: "h.test", Address: netip.MustParseAddr("192.0.2.9"), MX: -1}}
+	go func() {
+		for range s.Arrived() {
+		}
+	}()
+	b.ReportAllocs()
+	for b.Loop() {
+		a := transporttest.Address("a", "test.ex")
+		a.Hosts = h
+		f.Run.Addresses = []*mail.Address{a}
+		if o := f.Deliver(context.Background()); o.Result != mail.Delivered {
+			b.Fatalf("%+v", o)
 		}
 	}
 }
