@@ -59,7 +59,10 @@ func (p *Program) expand(ctx context.Context) error {
 	}
 	defer done()
 	p.logToCaller()
-	if err := p.becomeCaller(); err != nil {
+	if m == nil { // the body of a message is read when it is asked for, from files of our own
+		err = p.becomeCaller()
+	}
+	if err != nil {
 		return err
 	}
 	var session *mail.Session

@@ -74,6 +74,11 @@ func (a *attempt) consider(addr *mail.Address) bool {
 		return false
 	}
 	a.seen[addr.Unique] = addr
+	if addr.Outcome.Result == mail.Failed { // a file, pipe or reply that the router forbids
+		a.failed = append(a.failed, addr)
+		a.logFailure(addr)
+		return false
+	}
 	if addr.Kind == mail.KindFile && addr.Address == devNull {
 		addr.Transport = bypassed
 		a.discarded(addr)
@@ -97,19 +102,29 @@ const devNull, bypassed = "/dev/null", "**bypassed**"
 // orphan finishes an address for which nothing is to be done, and its ancestors if it was their last child.
 func (a *attempt) orphan(addr *mail.Address) { a.childDone(addr) }
 
-// held defers an address whose domain is in hold_domains.
+// held defers an address whose domain is in hold_domains or, until there is a queue run, in queue_domains.
 func (a *attempt) held(addr *mail.Address) bool {
-	if a.d.Main.HoldDomains == "" || a.options.Force {
+	main := a.d.Main
+	if a.options.Force {
+		return false
+	}
+	return a.listed(addr, string(main.HoldDomains), "hold_domains", mail.ErrnoHeld, "domain is held") ||
+		!a.options.QueueRun && a.listed(addr, string(main.QueueDomains), "queue_domains", mail.ErrnoQueueDomain, "domain is in queue_domains")
+}
+
+// listed defers an address whose domain is in a list; option is the list's name, errno and reason say why.
+func (a *attempt) listed(addr *mail.Address, domains, option string, errno int, reason string) bool {
+	if domains == "" {
 		return false
 	}
 	domain := addr.Address[strings.LastIndexByte(addr.Address, '@')+1:]
-	m, err := list.Domain(a.scope, string(a.d.Main.HoldDomains), strings.ToLower(domain))
+	m, err := list.Domain(a.scope, domains, strings.ToLower(domain))
 	switch {
 	case err != nil:
-		a.deferAddress(addr, mail.ErrnoListDefer, "hold_domains lookup deferred")
+		a.deferAddress(addr, mail.ErrnoListDefer, option+" lookup deferred")
 		return true
 	case m.Matched:
-		a.deferAddress(addr, mail.ErrnoHeld, "domain is held")
+		a.deferAddress(addr, errno, reason)
 		return true
 	}
 	return false
