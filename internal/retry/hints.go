@@ -66,7 +66,7 @@ func (rs *Rules) Update(ctx context.Context, s *expand.Scope, h *Hints, u mail.R
 	if err != nil {
 		return false
 	}
-	if rule == nil || len(rule.Steps) == 0 {
+	if rule == nil {
 		h.Delete(ctx, u.Key)
 		return true
 	}
@@ -76,6 +76,12 @@ func (rs *Rules) Update(ctx context.Context, s *expand.Scope, h *Hints, u mail.R
 	if known {
 		r.First = old.First
 		previous = old.Next.Sub(old.Last)
+	}
+	if len(rule.Steps) == 0 {
+		// No retrying at all for this error: it is over at once, and remembered as such.
+		r.Next, r.Expired = now, true
+		h.Put(ctx, u.Key, r)
+		return true
 	}
 	from := r.First
 	if messageError(u.Errno) && received.Before(from) {

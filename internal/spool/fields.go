@@ -211,7 +211,7 @@ func bodyFields() []Field {
 				m.BodyLines, err = strconv.Atoi(v)
 				return err
 			}},
-		number("max_received_linelength", "longest line received", false, func(m *mail.Message) *int { return &m.MaxReceivedLine }),
+		number("max_received_linelength", "longest line received", true, func(m *mail.Message) *int { return &m.MaxReceivedLine }),
 		number("body_zerocount", "NUL bytes of the body", false, func(m *mail.Message) *int { return &m.BodyZeros }),
 		flag("spool_file_wireformat", "the data has CRLF line ends", func(m *mail.Message) *bool { return &StateOf(m).WireFormat }),
 		login("auth_id", "$authenticated_id", func(m *mail.Message) *string { return &m.Session.AuthID }),
