@@ -214,3 +214,16 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// The line that ends the section must survive a look at what follows it, for which the source may reuse its buffer.
+func TestRestSurvivesPeek(t *testing.T) {
+	const buffer = 16
+	for _, text := range []string{"A: b\nhello body\noverwrites it\n", "hello body once\noverwrites it\n"} {
+		source := bufio.NewReaderSize(strings.NewReader(text), buffer)
+		r, err := Read(source, Limits{})
+		rest, _ := io.ReadAll(source)
+		if whole := string(r.Rest) + string(rest); err != nil || !strings.HasSuffix(text, whole) || len(r.Rest) < 11 {
+			t.Errorf("%q: rest %q then %q, %v", text, r.Rest, rest, err)
+		}
+	}
+}

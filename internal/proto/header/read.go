@@ -86,10 +86,10 @@ func (r *reading) take(line []byte) (bool, error) {
 		return true, nil
 	}
 	if len(r.field) == 0 && !mayStart(line) {
+		r.result.Rest = append(r.result.Rest, line...) // before Peek, which may move what line stands in
 		if _, err := r.source.Peek(1); err != nil && err != io.EOF {
 			return true, err // as with a field, whose end shows only then
 		}
-		r.result.Rest = append(r.result.Rest, line...)
 		return true, nil
 	}
 	if err := r.add(line); err != nil || r.result.EOF {
