@@ -41,7 +41,7 @@ func Feature() *feature.Feature {
 func encode(s *expand.Scope, args []expand.Value) (expand.Value, error) {
 	text, err := srs.Encode(args[0].S, args[1].S, args[2].S, s.Engine.World.Clock.Now())
 	if err != nil {
-		return expand.Value{}, &expand.Error{Text: "SRS: " + err.Error()}
+		return expand.Value{}, &expand.Error{Text: err.Error()}
 	}
 	return expand.Value{S: text, Tainted: args[1].Tainted || args[2].Tainted}, nil
 }
