@@ -266,6 +266,9 @@ func TestServerErrors(t *testing.T) {
 		{func(m *config.Main) { m.TLSECCurve = "bogus" }, "Unknown curve name in tls_eccurve 'bogus'"},
 		{func(m *config.Main) { m.TLSRequireCiphers = "NOSUCH" }, "(SSL_CTX_set_cipher_list): error:0A0000B9:SSL routines::no cipher match"},
 		{func(m *config.Main) { m.OpenSSLOptions = "no_sslv2" }, `malformed openssl_options setting: +/- expected but found "no_sslv2"`},
+		{func(m *config.Main) { m.TLSDHParam = "nosuch" }, "(No standard prime named): nosuch"},
+		{func(m *config.Main) { m.TLSDHParam = "/no/such" }, "(could not read dhparams file /no/such): no such file or directory"},
+		{func(m *config.Main) { m.TLSDHParam = "ike24" }, ""},
 		{func(m *config.Main) { m.TLSCertificate = "$fail" }, ""}, // as if unset: a certificate of our own making
 	} {
 		old := *b.main

@@ -31,7 +31,7 @@ func (p *Policy) serverConfig(h *Handshake, main *config.Main) error {
 	if err := versions(c, main.OpenSSLOptions); err != nil {
 		return err
 	}
-	if _, err := p.expand(s, "tls_dhparam", string(main.TLSDHParam)); err != nil {
+	if err := p.dhParam(s, string(main.TLSDHParam)); err != nil {
 		return err
 	}
 	if err := p.curves(s, c, string(main.TLSECCurve)); err != nil {
