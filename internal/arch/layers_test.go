@@ -26,7 +26,7 @@ func layers() [][]string {
 		{"catalog"},
 		{"cli", "cli/*"},
 		{"cmd/*"},
-		{"testkit", "arch"},
+		{"testkit", "arch", "test/*"},
 	}
 }
 

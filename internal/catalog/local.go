@@ -1,6 +1,8 @@
 package catalog
 
 import (
+	"errors"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -34,6 +36,21 @@ func (s *Server) PrepareSocket() error {
 		return err
 	}
 	return os.Chown(dir, s.Identity.UID, s.Identity.GID)
+}
+
+// PrepareSpool makes the spool directory, the mail user's, while the process still may.
+func (s *Server) PrepareSpool() error {
+	dir := string(s.Main.SpoolDirectory)
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		return nil // what is wrong with it shows when it is used
+	}
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return err
+	}
+	if uid, gid := s.owner(); uid >= 0 {
+		return os.Chown(dir, uid, gid)
+	}
+	return nil
 }
 
 // ListenLocal opens the socket for local users.

@@ -55,6 +55,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 	if err != nil {
 		return d.fatal("%v", err)
 	}
+	if err := d.Server.PrepareSpool(); err != nil {
+		return d.fatal("failed to create directory %s: %s", d.Server.Main.SpoolDirectory, osReason(err))
+	}
 	if err := d.writePIDFile(); err != nil {
 		d.Server.Log.Panicf("", "%v", err)
 	}
