@@ -72,7 +72,7 @@ func TestListeningText(t *testing.T) {
 	for _, c := range []struct{ interfaces, want string }{
 		{"", "listening for SMTP on port 25 (IPv6 and IPv4)"},
 		{"0.0.0.0", "listening for SMTP on port 25 (IPv4)"},
-		{"127.0.0.1 : 10.0.0.1.26 : [10.0.0.1]:27", "listening for SMTP on [127.0.0.1]:25 [10.0.0.1]:{26,27}"},
+		{"<; 127.0.0.1 ; 10.0.0.1.26 ; [10.0.0.1]:27", "listening for SMTP on [127.0.0.1]:25 [10.0.0.1]:{26,27}"},
 		{"<; ::1 ; ::1.465", "listening for SMTP on [::1]:25 and for SMTPS on [::1]:465"},
 	} {
 		m := testMain()
