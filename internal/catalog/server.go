@@ -86,6 +86,7 @@ type Server struct {
 	// Callouts says that -bhc makes real callouts.
 	Callouts bool
 
+	noRetries quiet
 	// system says that this is the system's daemon.
 	system      bool
 	request     Request

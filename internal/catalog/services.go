@@ -244,6 +244,9 @@ func (s *Server) retryHints() *retry.Hints {
 	table := hints.RetryTable()
 	return &retry.Hints{
 		Get: func(_ context.Context, key string) (retry.Record, bool) {
+			if s.noRetries.holds(s.World.Clock.Now(), func() bool { return table.Empty(s.Hints) }) {
+				return retry.Record{}, false
+			}
 			r, _, found, err := table.Get(s.Hints, key)
 			if err != nil || !found {
 				return retry.Record{}, false
@@ -252,6 +255,7 @@ func (s *Server) retryHints() *retry.Hints {
 				Errno: r.Errno, MoreErrno: r.MoreErrno, Text: r.Text}, true
 		},
 		Put: func(_ context.Context, key string, r retry.Record) {
+			s.noRetries.end()
 			s.hintFailed(table.Put(s.Hints, key, hints.Retry{First: r.First.Unix(), Last: r.Last.Unix(), Next: r.Next.Unix(), Expired: r.Expired,
 				Errno: r.Errno, MoreErrno: r.MoreErrno, Text: r.Text}))
 		},

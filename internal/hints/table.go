@@ -54,6 +54,16 @@ func (t Table[R]) Put(d *DB, key string, r R) error {
 	return d.put(t.Name, key, value)
 }
 
+// Empty tells whether the table has no record. A database that cannot be read counts as one that has some.
+func (t Table[R]) Empty(d *DB) bool {
+	empty := true
+	err := t.Each(d, "", func(string, time.Time, R) bool {
+		empty = false
+		return false
+	})
+	return err == nil && empty
+}
+
 // Update changes one record while no other process can: change gets what is there (found false and a zero R for nothing) and
 // says what to do with what it returns.
 func (t Table[R]) Update(d *DB, key string, change func(r R, stamp time.Time, found bool) (R, Action)) error {
