@@ -169,9 +169,11 @@ type attempt struct {
 	now     time.Time
 
 	// done are addresses (unique forms) that need no delivery any more; added are those of this attempt.
-	done  map[string]bool
-	seen  map[string]*mail.Address
-	fresh []*mail.Address
+	done map[string]bool
+	seen map[string]*mail.Address
+	// considered counts the addresses that routing was asked for.
+	considered int
+	fresh      []*mail.Address
 
 	local, remote []*mail.Address
 	// outstanding counts the addresses that have a transport and no outcome yet.

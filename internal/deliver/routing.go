@@ -53,6 +53,8 @@ func (a *attempt) routeAll() {
 	a.fresh = nil
 	slices.Reverse(a.local)
 	slices.Reverse(a.remote)
+	again := func(addr *mail.Address) bool { return addr.Kind == mail.KindNormal && a.doubled(addr) }
+	a.local, a.remote = slices.DeleteFunc(a.local, again), slices.DeleteFunc(a.remote, again)
 	a.remote = slices.DeleteFunc(a.remote, func(addr *mail.Address) bool {
 		wait := a.queueDomain(addr)
 		if wait {
@@ -69,11 +71,14 @@ func (a *attempt) consider(addr *mail.Address) bool {
 		a.orphan(addr)
 		return false
 	}
-	if first, doubled := a.seen[addr.Unique]; doubled {
-		a.duplicates = append(a.duplicates, duplicate{addr, first})
+	if a.considered++; a.considered > maxConsidered {
+		a.deferAddress(addr, -1, "too many redirected addresses")
+		a.logDeferral(addr)
 		return false
 	}
-	a.seen[addr.Unique] = addr
+	if addr.Kind != mail.KindNormal && a.doubled(addr) {
+		return false
+	}
 	if addr.Outcome.Result == mail.Failed { // a file, pipe or reply that the router forbids
 		a.failed = append(a.failed, addr)
 		a.logFailure(addr)
@@ -94,6 +99,21 @@ func (a *attempt) consider(addr *mail.Address) bool {
 		return false
 	}
 	return true
+}
+
+// maxConsidered bounds the addresses of one attempt. Routing depends on an address's ancestors, so that ordinary duplicates show only
+// when they have been routed; but lists that name one another must not go on without end.
+const maxConsidered = 200000
+
+// doubled drops an address of which there is one already, and notes it otherwise.
+func (a *attempt) doubled(addr *mail.Address) bool {
+	first, is := a.seen[addr.Unique]
+	if is {
+		a.duplicates = append(a.duplicates, duplicate{addr, first})
+		return true
+	}
+	a.seen[addr.Unique] = addr
+	return false
 }
 
 // devNull is a file to which nothing need be written; the log shows bypassed in place of the transport.
@@ -191,12 +211,6 @@ func (a *attempt) route(addr *mail.Address) {
 		}
 		a.deferred = append(a.deferred, addr)
 		a.logDeferral(addr)
-		for _, d := range a.duplicates {
-			if d.of == addr {
-				d.address.Router, d.address.Outcome = addr.Router, addr.Outcome
-				a.logDeferral(d.address)
-			}
-		}
 		return
 	}
 	a.addRoutingRetry(addr, true)
