@@ -27,6 +27,7 @@ func Main(drivers []*transport.Driver, world *outside.World) int {
 		fmt.Fprintln(os.Stderr, "exigo: helpers are started by the program itself")
 		return 1
 	}
+	os.WriteFile("/proc/self/comm", []byte("exigo-helper"), 0) // for ps; the name would be that of /proc/self/exe
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return 1
 	}

@@ -39,6 +39,7 @@ func Main() int {
 		fmt.Fprintln(os.Stderr, "exigo: the steward is started by the program itself")
 		return 1
 	}
+	os.WriteFile("/proc/self/comm", []byte("exigo-steward"), 0) // for ps; the name would be that of /proc/self/exe
 	unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
 	unix.CloseRange(4, 1<<30, unix.CLOSE_RANGE_CLOEXEC)
 	unix.Umask(0o077)

@@ -45,6 +45,8 @@ func checkGeneric(t *Transport) error {
 	switch {
 	case g.BodyOnly && g.HeadersOnly:
 		return Mistake("%s transport: body_only and headers_only are mutually exclusive", t.Name)
+	case g.EventAction != "":
+		return Mistake("option \"event_action\" of the %s transport is not supported yet", t.Name)
 	case g.ShadowTransport != "" && t.Driver.Local == nil:
 		return Mistake("shadow transport not allowed on non-local transport %s", t.Name)
 	}
@@ -92,6 +94,7 @@ func (r *Run) Begin() error {
 		}
 	}
 	r.setExtra("return_path", mail.Taint(r.ReturnPath))
+	r.debugPrint()
 	if err := r.sizeLimit(); err != nil {
 		return err
 	}
@@ -102,6 +105,20 @@ func (r *Run) Begin() error {
 		return err
 	}
 	return r.identify()
+}
+
+// debugPrint obeys debug_print.
+func (r *Run) debugPrint() {
+	text := string(r.Transport.Generic.DebugPrint)
+	if text == "" || r.Scope.Debug == nil {
+		return
+	}
+	v, err := r.Scope.Engine.Expand(r.Scope, text)
+	if err != nil {
+		r.Scope.Debug("failed to expand debug_print for %s transport: %v", r.Transport.Name, err)
+		return
+	}
+	r.Scope.Debug("%s", strings.TrimSuffix(v.S, "\n"))
 }
 
 // Switch makes another transport do the run; user and directories stay those of the first.

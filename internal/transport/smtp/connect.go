@@ -14,6 +14,7 @@ import (
 	"exigo/internal/expand"
 	"exigo/internal/mail"
 	"exigo/internal/option"
+	"exigo/internal/proto/address"
 	"exigo/internal/smtpclient"
 	"exigo/internal/tlspolicy"
 	"exigo/internal/transport"
@@ -77,7 +78,11 @@ func clientSettings(ctx context.Context, r *transport.Run, h *mail.Host, p Purpo
 		if err != nil {
 			return "", fmt.Errorf("failed to expand \"helo_data\" option for %s transport: %v", r.Transport.Name, err)
 		}
-		return strings.Map(printable, v.S), nil
+		name := strings.Map(printable, v.S)
+		if ascii, err := address.DomainToASCII(name); err == nil {
+			name = ascii
+		}
+		return name, nil
 	}
 	if err := extensions(r, s, h, set); err != nil {
 		return nil, err

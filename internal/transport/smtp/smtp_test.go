@@ -204,6 +204,27 @@ func TestDialogues(t *testing.T) {
 	}
 }
 
+func TestInternational(t *testing.T) {
+	sent := func(extension, sender, to string) string {
+		return hello + "S: 250-h\nS: 250 " + extension + "\nC: MAIL FROM:<" + sender + "\nS: 250 OK\nC: RCPT TO:<" + to + ">\nS: 250 OK\nC: DATA\nS: 354 go\n" + wholeText + "S: 250 OK\n" + quit
+	}
+	for _, c := range []struct{ name, mode, script, want string }{
+		{"offered", "-1", sent("SMTPUTF8", "ü@s.test> SMTPUTF8", "a@test.ex"), "a => H=h1.test C=250 OK\n"},
+		{"converted if needed", "-1", sent("HELP", "xn--tda@s.test>", "a@test.ex"), "a => H=h1.test C=250 OK\n"},
+		{"converted always", "1", sent("SMTPUTF8", "xn--tda@s.test>", "a@test.ex"), "a => H=h1.test C=250 OK\n"},
+		{"never", "0", hello + "S: 250-h\nS: 250 HELP\n" + quit, "log H=h1.test [192.0.2.1]: utf8 support required but not offered for forwarding\n" +
+			"a ** H=h1.test utf8 support required but not offered for forwarding\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			k := newTalk(t, []string{c.script}, []string{"a"}, "utf8_downconvert", c.mode)
+			k.Run.Message.SMTPUTF8, k.Run.Sender = true, "ü@s.test"
+			if got := k.outcomes(); got != c.want {
+				t.Errorf("got\n%s\nwant\n%s", got, c.want)
+			}
+		})
+	}
+}
+
 // good is a server that takes the message for the recipients one after the other.
 func good(who ...string) string {
 	s := plain + fromOK

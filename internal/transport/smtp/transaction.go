@@ -2,7 +2,6 @@ package smtp
 
 import (
 	"errors"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -24,7 +23,8 @@ type transaction struct {
 	// answered says that the server has answered something in this transaction.
 	answered bool
 
-	utf8 bool
+	// utf8 says that SMTPUTF8 is used, ascii that addresses are converted to A-label form.
+	utf8, ascii bool
 	// queue are the commands whose replies have not been read; bytes counts what was sent since the last reading.
 	queue []inFlight
 	bytes int
@@ -137,9 +137,12 @@ func (t *transaction) refused(addrs []*mail.Address, e *smtpclient.Error, errno 
 // mail builds the MAIL command (RFC 5321, 1870, 6152, 6531, 3461, 4954).
 func (t *transaction) mail(addrs []*mail.Address) (string, error) {
 	d, c, m := t.d, t.c, t.d.run.Message
+	if err := t.international(addrs); err != nil {
+		return "", err
+	}
 	var b strings.Builder
 	b.WriteString("MAIL FROM:<")
-	b.WriteString(wire(d.run.ReturnPath))
+	b.WriteString(t.envelopeAddress(d.run.ReturnPath))
 	b.WriteByte('>')
 	if c.Extensions.Has("SIZE") && d.settings.SizeAddition >= 0 {
 		b.WriteString(" SIZE=")
@@ -148,18 +151,8 @@ func (t *transaction) mail(addrs []*mail.Address) (string, error) {
 	if m.BodyType == 8 && c.Extensions.Has("8BITMIME") {
 		b.WriteString(" BODY=8BITMIME")
 	}
-	if m.SMTPUTF8 {
-		if c.Extensions.Has("SMTPUTF8") {
-			b.WriteString(" SMTPUTF8")
-			t.utf8 = true
-		} else if !asciiEnvelope(d.run, addrs) {
-			te := transport.Fail("utf8 support required but not offered for forwarding")
-			te.Outcome.Host = t.h
-			if d.run.Services.Log != nil {
-				d.run.Services.Log("H=" + d.label(t.h) + ": " + te.Outcome.Message)
-			}
-			return "", te
-		}
+	if t.utf8 {
+		b.WriteString(" SMTPUTF8")
 	}
 	if c.Extensions.Has("DSN") {
 		if m.Ret != "" {
@@ -186,18 +179,6 @@ func wire(s string) string {
 	return strings.Map(printable, s)
 }
 
-func asciiEnvelope(r *transport.Run, addrs []*mail.Address) bool {
-	ascii := func(s string) bool {
-		for i := 0; i < len(s); i++ {
-			if s[i] >= 0x80 {
-				return false
-			}
-		}
-		return true
-	}
-	return ascii(r.ReturnPath) && !slices.ContainsFunc(addrs, func(a *mail.Address) bool { return !ascii(r.Recipient(a)) })
-}
-
 // authParameter is " AUTH=..." (option authenticated_sender).
 func (t *transaction) authParameter() (string, error) {
 	d, s := t.d, t.d.settings
@@ -222,7 +203,7 @@ func (t *transaction) authParameter() (string, error) {
 
 // rcpt builds the RCPT command of an address.
 func (t *transaction) rcpt(a *mail.Address) string {
-	command := "RCPT TO:<" + wire(t.d.run.Recipient(a)) + ">"
+	command := "RCPT TO:<" + t.envelopeAddress(t.d.run.Recipient(a)) + ">"
 	if t.c.LMTP && t.d.settings.LMTPIgnoreQuota && t.c.Extensions.Has("IGNOREQUOTA") {
 		command += " IGNOREQUOTA"
 	}
