@@ -53,9 +53,6 @@ func (p *Program) Run(ctx context.Context, s *expand.Scope, phase Phase, text st
 		s.Address = addressOf(s.Recipient.Address)
 	}
 	if seesRecipients.Has(phase) {
-		defer s.SetExtra("recipients_visible", mail.Value{S: "1"})()
-	}
-	if showsRecipients.Has(phase) {
 		defer s.SetExtra("recipients_visible", mail.Clean("1"))()
 	}
 	r := &Run{Ctx: ctx, Scope: s, Phase: phase, Services: p.services, program: p, targets: LogMain | LogReject}
@@ -72,9 +69,6 @@ func (p *Program) Run(ctx context.Context, s *expand.Scope, phase Phase, text st
 }
 
 var phaseHasRecipient = Phases(Rcpt, VRFY, PRDR)
-
-// showsRecipients are the phases in which $recipients may be seen (spec 11.9).
-var showsRecipients = Phases(Predata, Data, MIME, NotSMTPMIME, NotSMTPStart, NotSMTP, PRDR)
 
 // seesRecipients are the phases in which $recipients may be seen (spec 11.9).
 var seesRecipients = messagePhases &^ Phases(Mail, Rcpt)
