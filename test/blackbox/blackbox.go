@@ -232,3 +232,6 @@ func (p *Place) Memory() int {
 	}
 	return total
 }
+
+// Output is what the daemon wrote to its standard output and error; to be called when it has ended.
+func (d *Daemon) Output() string { return d.output.String() }

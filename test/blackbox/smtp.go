@@ -22,13 +22,22 @@ func Dial(address string) (*Client, error) {
 		return nil, err
 	}
 	conn.SetDeadline(time.Now().Add(Patience))
-	c := &Client{Conn: conn, in: bufio.NewReader(conn)}
-	if _, err := c.Reply(); err != nil {
+	c, err := Attach(conn)
+	if err != nil {
 		conn.Close()
-		return nil, err
 	}
-	return c, nil
+	return c, err
 }
+
+// Attach reads the greeting of a connection that is open.
+func Attach(conn net.Conn) (*Client, error) {
+	c := Wrap(conn)
+	_, err := c.Reply()
+	return c, err
+}
+
+// Wrap makes a client of a connection whose greeting was read, as after STARTTLS.
+func Wrap(conn net.Conn) *Client { return &Client{Conn: conn, in: bufio.NewReader(conn)} }
 
 // Reply reads a reply and returns its lines with LF between them.
 func (c *Client) Reply() (string, error) {
