@@ -114,7 +114,12 @@ func (s *Session) refuseAs(r refusal) bool {
 			text = "Temporary local problem - please try later"
 		}
 	}
-	s.respond(code, foldMessage(text), false)
+	if s.noMultiline { // spec: control = no_multiline_responses
+		text, _, _ = strings.Cut(text, "\n")
+	} else {
+		text = foldMessage(text)
+	}
+	s.respond(code, text, false)
 	s.logRefusal(r, prefix, logMessage)
 	if drop {
 		s.drop("acl-drop")
@@ -139,6 +144,9 @@ func (s *Session) senderFailure(r refusal, prefix, code string) {
 			line += ": " + s.printable(failed.LogMessage)
 		}
 		s.logReject(line)
+	}
+	if s.noMultiline {
+		return
 	}
 	if failed.Result == acl.Defer {
 		if text := failed.LogMessage; text != "" && s.main.SMTPReturnErrorDetails {

@@ -215,9 +215,6 @@ func (s *Session) banner() (text string, ok bool) {
 		}
 		text = v.S
 	}
-	if s.noMultiline {
-		text, _, _ = strings.Cut(text, "\n")
-	}
 	return text, true
 }
 

@@ -41,7 +41,7 @@ func (s *Session) data(string) {
 
 // noRecipients answers DATA or BDAT without recipients (spec 49.5: after pipelined RCPT commands that failed this is expected).
 func (s *Session) noRecipients(verb string) {
-	if s.rcptReplySame && s.rcptReply != "" {
+	if s.rcptReplySame && s.rcptReply != "" && !s.noMultiline {
 		s.respond("503", "All RCPT commands were rejected with this error:", true)
 		s.respond("503", s.rcptReply, true)
 	}

@@ -104,9 +104,6 @@ func (s *Session) greeting() string {
 // offerExtensions adds the lines of the EHLO reply below the greeting.
 func (s *Session) offerExtensions() {
 	s.offered = make(map[string]bool, 8)
-	if s.noMultiline {
-		return
-	}
 	for _, x := range s.srv.extensions {
 		if x.Offer == nil {
 			continue

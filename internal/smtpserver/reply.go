@@ -41,14 +41,6 @@ func (s *Session) respond(code, text string, more bool) {
 		defer func() { s.noteRcpt = true }()
 	}
 	text = strings.TrimRight(text, "\n")
-	if s.noMultiline && !more {
-		if i := strings.LastIndexByte(text, '\n'); i >= 0 {
-			text = text[:i]
-			text = text[strings.LastIndexByte(text, '\n')+1:]
-		}
-	} else if s.noMultiline {
-		return
-	}
 	digits, enhanced := code[:3], code[3:]
 	if enhanced != "" {
 		enhanced = enhanced[1:] + " "
