@@ -34,6 +34,9 @@ type Driver struct {
 	// Remote delivers run's addresses and leaves an Outcome in each. An error is a mistake in the transport's setup;
 	// it then holds for every address that has no outcome yet.
 	Remote func(ctx context.Context, r *Run) error
+	// Hosts returns the hosts that a remote transport would try for the run's addresses, in order: the address's or those of its own
+	// options, perhaps without IP addresses yet. For those who only want to remember what a message waits for.
+	Hosts func(r *Run) ([]mail.Host, error)
 	// Batch returns the batch_max and batch_id of an instance; nil for drivers that never batch.
 	Batch func(inst *config.Instance) (most int, id option.Expanded)
 	// Shown gives the value that -bP shows for a private option that is not set and whose default depends on others; nil: none has.

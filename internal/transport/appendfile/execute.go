@@ -23,6 +23,8 @@ type delivery struct {
 	e   *transport.Execution
 	// size is what the message took in the file.
 	size int64
+	// warn: the quota warning is to be sent, which may go to the mailbox that is locked now.
+	warn bool
 }
 
 // execute delivers the message.
@@ -42,6 +44,7 @@ func execute(ctx context.Context, e *transport.Execution) []mail.Outcome {
 		err = d.newFile()
 	}
 	if err == nil {
+		d.sendWarning()
 		if d.NotifyComsat {
 			d.comsat()
 		}
@@ -235,9 +238,14 @@ func fileMode(bits uint32) os.FileMode {
 	return m
 }
 
-// warnAt has the warning sent when the mailbox has grown past the threshold with this message.
+// warnAt notes that the mailbox has grown past the threshold with this message.
 func (d *delivery) warnAt(before, after int64) {
-	if d.Threshold <= 0 || before > d.Threshold || after <= d.Threshold {
+	d.warn = d.Threshold > 0 && before <= d.Threshold && after > d.Threshold
+}
+
+// sendWarning has the warning sent that is due, once the mailbox is unlocked.
+func (d *delivery) sendWarning() {
+	if !d.warn {
 		return
 	}
 	if _, err := d.e.Ask(askWarning, nil); err != nil {

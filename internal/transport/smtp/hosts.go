@@ -59,6 +59,11 @@ func (s *Settings) port(r *transport.Run) (int, error) {
 	return n, nil
 }
 
+// hosts is the list of hosts to try, for others.
+func hosts(r *transport.Run) ([]mail.Host, error) {
+	return (&delivery{run: r, settings: Of(r.Transport.Instance), services: servicesOf(r)}).candidates()
+}
+
 // candidates is the list of hosts to try, names from the transport's options still without addresses.
 func (d *delivery) candidates() ([]mail.Host, error) {
 	a := d.run.Addresses[0]

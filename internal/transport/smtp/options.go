@@ -117,7 +117,7 @@ var options = option.Table[Settings]{Scope: "transport smtp", Rows: []option.Row
 
 // Driver is the transport.
 func Driver() *transport.Driver {
-	return &transport.Driver{Name: "smtp", Doc: "Delivers to other hosts by SMTP or LMTP.", Options: options, Check: check, Remote: remote, Limits: limits}
+	return &transport.Driver{Name: "smtp", Doc: "Delivers to other hosts by SMTP or LMTP.", Options: options, Check: check, Remote: remote, Limits: limits, Hosts: hosts}
 }
 
 // Of returns the options of an instance of the transport.
