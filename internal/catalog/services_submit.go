@@ -109,3 +109,17 @@ func (s *Server) submitForTransport(ctx context.Context, sub transport.Submissio
 	g.Text = io.MultiReader(head, original)
 	return s.Receiver.Generate(ctx, g)
 }
+
+// reportSkipped sends the message of syntax_errors_to.
+func (s *Server) reportSkipped(sc *expand.Scope, to, text string) {
+	if sc.Message == nil {
+		return
+	}
+	to = strings.NewReplacer("\n", " ", "\r", " ", "\x00", " ").Replace(to)
+	head := "Auto-Submitted: auto-replied\n" + s.Receiver.DSNFrom(sc.Ctx) + "To: " + to + "\nSubject: error(s) in forwarding or filtering\n"
+	// Exim has the reference behind the empty line.
+	text = "References: <E" + sc.Message.ID + "@" + s.Main.PrimaryHostname + ">\n" + text
+	if _, err := s.submitForTransport(sc.Ctx, transport.Submission{Header: head, Text: text, Parent: sc.Message}); err != nil {
+		s.panicLog(sc, "Failed to send the message about skipped syntax errors: "+err.Error())
+	}
+}

@@ -146,8 +146,8 @@ type Services struct {
 	RewriteHeaders func(s *expand.Scope, oldDomain, newDomain string)
 	// Log writes a line to the main log, Panic to the main and panic log; they add time and message id.
 	Log, Panic func(s *expand.Scope, line string)
-	// Report sends the message of syntax_errors_to; nil: none is sent.
-	Report func(s *expand.Scope, to, text string, skipped []SyntaxError)
+	// Report sends the message of syntax_errors_to: text is its body, to a list of addresses. nil: none is sent.
+	Report func(s *expand.Scope, to, text string)
 	// Debug gets the output of debug_print in -bt and with -d; nil: none.
 	Debug func(line string)
 	// Transport tells about a transport of the configuration.
@@ -156,12 +156,6 @@ type Services struct {
 	Callout func(ctx context.Context, s *expand.Scope, c Callout) CalloutResult
 	// Quota checks the mailbox's quota for verify = recipient/quota: ok false gives the text of the failure.
 	Quota func(ctx context.Context, s *expand.Scope, a *mail.Address, o VerifyOptions) (ok bool, temporary bool, text string)
-}
-
-// SyntaxError is one malformed item of a redirection list that was skipped.
-type SyntaxError struct {
-	// Item is the text, Reason what is wrong with it.
-	Item, Reason string
 }
 
 // Command is a program to run for routing.

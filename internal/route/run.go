@@ -288,8 +288,8 @@ func (r *Run) Rewrite(address string) string {
 }
 
 // Report sends the message of syntax_errors_to, in deliveries only.
-func (r *Run) Report(to, text string, skipped []SyntaxError) {
+func (r *Run) Report(to, text string) {
 	if r.Engine.services.Report != nil && r.Mode == mail.ForDelivery {
-		r.Engine.services.Report(r.Scope, to, text, skipped)
+		r.Engine.services.Report(r.Scope, to, text)
 	}
 }

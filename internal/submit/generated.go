@@ -88,8 +88,8 @@ func (r *Receiver) Generate(ctx context.Context, g Generated) (string, error) {
 	return "", errors.New("message was not accepted")
 }
 
-// dsnFrom is the From: line of our own messages.
-func (r *Receiver) dsnFrom(ctx context.Context) string {
+// DSNFrom is the From: line of our own messages, with newline (dsn_from).
+func (r *Receiver) DSNFrom(ctx context.Context) string {
 	s := r.s.Engine.NewScope(ctx, r.s.Config, nil, nil)
 	v, err := r.s.Engine.Expand(s, string(r.s.Main.DSNFrom))
 	if err != nil {

@@ -55,7 +55,7 @@ func (o *moaner) refused(out acl.Outcome) int {
 // ignored reports bad addresses of -t beside good ones. With -oep the message has been refused: abandoned is then true.
 func (o *moaner) ignored(result Result) (status int, abandoned bool) {
 	c := o.badAddresses(result.Ignored)
-	c.text = badHeading(len(result.Ignored)) + addressLines(result.Ignored, ": ")
+	c.text = badHeading + addressLines(result.Ignored, ": ")
 	if len(result.Ignored) == 1 {
 		c.text += "\nThis address has been ignored. The other addresses in the message were\n" +
 			"syntactically valid and have been passed on for an attempt at delivery.\n"
@@ -67,10 +67,7 @@ func (o *moaner) ignored(result Result) (status int, abandoned bool) {
 	return status, !result.Accepted
 }
 
-func badHeading(n int) string {
-	_ = n
-	return "A message that you sent contained one or more recipient addresses that were\nincorrectly constructed:\n\n"
-}
+const badHeading = "A message that you sent contained one or more recipient addresses that were\nincorrectly constructed:\n\n"
 
 func addressLines(list []BadAddress, sep string) string {
 	var b strings.Builder
@@ -126,7 +123,7 @@ func (o *moaner) badAddresses(list []BadAddress) complaint {
 	} else {
 		c.stderr = "invalid addresses:\n" + strings.TrimSuffix(addressLines(list, ": "), "\n")
 	}
-	c.text = badHeading(len(list)) + addressLines(list, ": ") + "\nThe message has not been delivered to any recipients.\n"
+	c.text = badHeading + addressLines(list, ": ") + "\nThe message has not been delivered to any recipients.\n"
 	return c
 }
 
@@ -158,7 +155,7 @@ const maxReturned = 100 << 10
 func (o *moaner) letter(c complaint) io.Reader {
 	var b bytes.Buffer
 	b.WriteString("Auto-Submitted: auto-replied\n")
-	b.WriteString(o.r.dsnFrom(o.ctx) + "To: " + o.m.Sender + "\n")
+	b.WriteString(o.r.DSNFrom(o.ctx) + "To: " + o.m.Sender + "\n")
 	if id := o.messageID(); id != "" {
 		b.WriteString("References: " + id + "\n")
 	}

@@ -49,7 +49,7 @@ func run(r *route.Run) route.Outcome {
 	}
 	p := w.parser()
 	_, err := p.parse(text)
-	w.reportSkipped(p.skipped)
+	w.reportSkipped(p.skipped, err == nil && len(p.items) > 0)
 	if err != nil {
 		return r.Postpone(mail.ErrnoBadRedirect, "error in redirect %s: %s", w.source, err)
 	}
@@ -235,15 +235,19 @@ func inside(dir, name string) bool {
 	return strings.HasPrefix(path.Clean(name), strings.TrimSuffix(path.Clean(dir), "/")+"/")
 }
 
-// reportSkipped logs malformed items and tells syntax_errors_to.
-func (w *work) reportSkipped(skipped []*syntaxError) {
+// reportSkipped logs malformed items and tells syntax_errors_to. others says that the list holds good items as well.
+func (w *work) reportSkipped(skipped []*syntaxError, others bool) {
 	if len(skipped) == 0 {
 		return
 	}
-	list := make([]route.SyntaxError, len(skipped))
-	for i, e := range skipped {
+	var list strings.Builder
+	for _, e := range skipped {
 		w.Log("%s router: skipped error: %s", w.Router.Name, e)
-		list[i] = route.SyntaxError{Item: e.item, Reason: e.reason}
+		fmt.Fprintf(&list, "  %s", e.reason)
+		if e.item != "" {
+			fmt.Fprintf(&list, " in the address\n  \"%s\"", e.item)
+		}
+		list.WriteString("\n\n")
 	}
 	if w.c.syntaxErrorsTo == "" {
 		return
@@ -257,5 +261,12 @@ func (w *work) reportSkipped(skipped []*syntaxError) {
 	if err != nil {
 		w.Panic("%s router failed to expand \"%s\": %s", w.Router.Name, w.c.syntaxErrorsText, err)
 	}
-	w.Report(to.S, text.S, list)
+	if text.S != "" {
+		text.S += "\n\n"
+	}
+	end := "No valid addresses were generated.\n"
+	if others {
+		end = "Other addresses were processed normally.\n"
+	}
+	w.Report(to.S, text.S+"The "+w.Router.Name+" router encountered the following error(s):\n\n"+list.String()+end)
 }
