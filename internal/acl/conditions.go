@@ -169,8 +169,7 @@ func checkAuthenticated(r *Run, argument mail.Value) Verdict {
 	return r.matched(r.Services.Lists.String(r.Scope, argument.S, r.Scope.Session.Authenticator))
 }
 
-// checkEncrypted tests the cipher; the names of cipher suites contain colons, which is how the parts of $tls_in_cipher are
-// separated too, so the last part but one, the suite, is tried as well as the whole.
+// checkEncrypted tests the cipher suite. Of a cipher in three parts, protocol, suite and bits with colons between, the suite counts.
 func checkEncrypted(r *Run, argument mail.Value) Verdict {
 	t := r.Scope.Session.TLS
 	if t == nil {
