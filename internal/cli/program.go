@@ -215,6 +215,3 @@ func adoptEnvironment(variables []string) {
 
 // admin tells whether the caller is an administrator (spec 5.2): root, the Exim user, or a member of the Exim group or admin_groups.
 func (p *Program) admin() bool { return p.Server.IsAdmin(p.World.Caller) }
-
-// trusted tells whether the caller is a trusted user.
-func (p *Program) trusted() bool { return p.Server.IsTrusted(p.World.Caller) }

@@ -312,7 +312,7 @@ func TestMainSettings(t *testing.T) {
 		{`smtp_banner = "ab \"`, "smtp_banner", `smtp_banner = ab "`},
 		{`qualify_domain = "a\nb\\c\x01\xff"`, "qualify_domain qualify_recipient", `qualify_domain = a\nb\c\001\377~qualify_recipient = a\nb\c\001\377`},
 		{"trusted_users = 8:root : 12345~trusted_groups = 93", "trusted_users trusted_groups never_users", "trusted_users = mail:root:12345~trusted_groups = exim~never_users ="},
-		{"exim_user = 8~system_filter_user = 93", "exim_user exim_group system_filter_user system_filter_group", "exim_user = mail~exim_group = mail~system_filter_user = exim~system_filter_group = "},
+		{"exim_user = 8", "exim_user exim_group", "exim_user = mail~exim_group = mail"},
 		{"smtp_receive_timeout = ${eval:1+2}s~queue_run_max = $a", "smtp_receive_timeout queue_run_max", "smtp_receive_timeout = ${eval:1+2}s~queue_run_max = $a"},
 		{"add_environment = A=1 : B=2~log_selector = \"+all  \"", "add_environment keep_environment log_selector", "add_environment = A=1 : B=2~keep_environment = ~log_selector = +all  "},
 		{"qualify_domain = a \\~  # no \\~ .ifdef X~ foo~ .endif~ b", "qualify_domain", "qualify_domain = a b"},

@@ -173,7 +173,7 @@ func (t *transaction) mail(addrs []*mail.Address) (string, error) {
 
 // wire keeps text that goes into a command from ending it.
 func wire(s string) string {
-	if strings.IndexAny(s, "\r\n\x00") < 0 {
+	if !strings.ContainsAny(s, "\r\n\x00") {
 		return s
 	}
 	return strings.Map(printable, s)
