@@ -149,7 +149,7 @@ func parseError(name string) (failure, error) {
 	if age, ok := strings.CutPrefix(lower, "quota_"); ok {
 		d, ok := option.ParseTime(age)
 		if !ok {
-			return failure{}, fmt.Errorf("invalid time for quota error in retry rule")
+			return failure{}, fmt.Errorf("bad time value")
 		}
 		return failure{errno: mail.ErrnoQuota, quotaAge: d}, nil
 	}
@@ -160,54 +160,66 @@ func parseError(name string) (failure, error) {
 		}
 		if len(digits) != 2 || !strings.ContainsAny(digits[:1], "0123456789x") || !strings.ContainsAny(digits[1:], "0123456789x") ||
 			digits[0] == 'x' && digits[1] != 'x' {
-			return failure{}, fmt.Errorf("%s_4 must be followed by xx, dx, or dd, where d is a digit and x is literal in retry rule", lower[:4])
+			return failure{}, fmt.Errorf("%s_4 must be followed by xx, dx, or dd, where x is literal and d is any digit", lower[:4])
 		}
 		return failure{errno: errno, digits: digits}, nil
 	}
-	return failure{}, fmt.Errorf("unknown or malformed retry error name \"%s\"", name)
+	return failure{}, fmt.Errorf("unknown or malformed retry error \"%s\"", name)
 }
 
+// parseSteps reads the parameter sets of a rule.
 func parseSteps(text string) ([]Step, error) {
 	var steps []Step
-	for _, part := range strings.Split(text, ";") {
-		part = strings.TrimSpace(part)
-		if part == "" {
-			continue
-		}
-		f := strings.Split(part, ",")
-		for i := range f {
-			f[i] = strings.TrimSpace(f[i])
-		}
-		s := Step{Letter: f[0][0]}
-		if len(f[0]) != 1 || !strings.ContainsAny(f[0], "FGH") {
+	for text = strings.TrimLeft(text, blanks); text != ""; text = strings.TrimLeft(text, blanks) {
+		s := Step{Letter: text[0] &^ 0x20} // "f" is "F"
+		if !strings.ContainsRune("FGH", rune(s.Letter)) {
 			return nil, fmt.Errorf("unknown retry rule letter")
 		}
-		want := 3
+		arguments := make([]string, 2, 3)
 		if s.Letter != 'F' {
-			want = 4
+			arguments = arguments[:3]
 		}
-		if len(f) != want {
-			return nil, fmt.Errorf("comma missing in retry rule or too many values")
+		text = text[1:]
+		for i := range arguments {
+			rest, ok := strings.CutPrefix(strings.TrimLeft(text, blanks), ",")
+			if !ok {
+				return nil, fmt.Errorf("comma expected")
+			}
+			rest = strings.TrimLeft(rest, blanks)
+			end := strings.IndexAny(rest, ",;"+blanks)
+			if end < 0 {
+				end = len(rest)
+			}
+			arguments[i], text = rest[:end], rest[end:]
 		}
-		var ok1, ok2 bool
-		s.Cutoff, ok1 = option.ParseTime(f[1])
-		s.Interval, ok2 = option.ParseTime(f[2])
-		if !ok1 || !ok2 {
-			return nil, fmt.Errorf("bad retry parameter value")
-		}
-		if s.Interval <= 0 {
+		if !s.set(arguments) {
 			return nil, fmt.Errorf("bad parameters for retry rule")
 		}
-		if want == 4 {
-			factor, err := option.ParseFixed(f[3])
-			if err != nil || factor < 1000 {
-				return nil, fmt.Errorf("bad parameters for retry rule")
-			}
-			s.Factor = factor
-		}
 		steps = append(steps, s)
+		if text = strings.TrimLeft(text, blanks); text != "" && text[0] != ';' {
+			return nil, fmt.Errorf("semicolon expected")
+		}
+		text = strings.TrimPrefix(text, ";")
 	}
 	return steps, nil
+}
+
+const blanks = " \t\n"
+
+// set takes the arguments behind the letter; it tells whether they are good.
+func (s *Step) set(arguments []string) bool {
+	var ok1, ok2 bool
+	s.Cutoff, ok1 = option.ParseTime(arguments[0])
+	s.Interval, ok2 = option.ParseTime(arguments[1])
+	if !ok1 || !ok2 || s.Cutoff <= 0 || s.Interval <= 0 {
+		return false
+	}
+	if len(arguments) < 3 {
+		return true
+	}
+	var err error
+	s.Factor, err = option.ParseFixed(arguments[2])
+	return err == nil && s.Factor >= 1000
 }
 
 // New makes Rules of parsed rules, in order.
