@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"exigo/internal/acl"
+	"exigo/internal/eventlog"
 	"exigo/internal/proto/smtp"
 )
 
@@ -145,4 +146,17 @@ func (s *Session) betweenChunks(c *chunkState, line string) (next bool, err erro
 		c.broken = true
 	}
 	return false, nil
+}
+
+// refuseBareLF answers a message in chunks whose header has lines that end with LF alone.
+func (s *Session) refuseBareLF() {
+	c := s.chunks
+	s.skipChunk(c.left)
+	if s.done {
+		return
+	}
+	s.msg.Headers = c.header.headers()
+	s.svc.Log.Write(eventlog.Entry{To: eventlog.Main | eventlog.Reject, Rejected: s.msg, Text: "rejected from <" + s.printable(s.msg.Sender) + "> " +
+		s.who(true) + ": Non-CRLF-terminated header, under CHUNKING: message abandoned"})
+	s.line("552 Message header not CRLF terminated")
 }

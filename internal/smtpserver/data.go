@@ -229,8 +229,11 @@ func (s *Session) receptionEnded(r Received) {
 	switch {
 	case errors.As(r.ReadError, &aborted):
 		s.done, s.failed = aborted.end, aborted.failed
-		if aborted.lost {
+		switch {
+		case aborted.lost:
 			s.logLost(r)
+		case aborted.bareLF:
+			s.refuseBareLF()
 		}
 		s.afterMessage()
 		return
@@ -287,6 +290,7 @@ func (s *Session) logLost(r Received) {
 type abortError struct {
 	end, failed bool // the session is over too
 	lost        bool // it is logged like a lost connection
+	bareLF      bool // not the client has ended the message but we: its header is malformed
 }
 
 func (*abortError) Error() string { return "message abandoned by the client" }
@@ -303,6 +307,7 @@ type chunkState struct {
 	unfinished bool
 	// broken: a command that may not come between chunks was given.
 	broken bool
+	header headerWatch
 }
 
 // note is the line before the final reply of a message in chunks.
@@ -310,6 +315,9 @@ func (c *chunkState) note() string {
 	total := c.total
 	if c.unfinished {
 		total += 2
+	}
+	if c.header.inserted {
+		total++
 	}
 	return "250- " + itoa64(c.size) + " byte chunk, total " + itoa64(total)
 }
@@ -339,6 +347,10 @@ func (c *chunkState) Read(p []byte) (int, error) {
 		c.left -= int64(n)
 		c.total += int64(n)
 		c.unfinished = p[n-1] != '\n'
+		if !c.header.see(p[:n]) {
+			c.aborted = &abortError{bareLF: true}
+			return 0, c.aborted
+		}
 	}
 	c.aborted = err
 	return n, err

@@ -142,7 +142,7 @@ C: xyz
 S: 250 OK
 S: 250 Accepted
 S: 250 10 byte chunk received
-S: 250- 5 byte chunk, total 15
+S: 250- 5 byte chunk, total 16
 S: 250 OK id=ID1
 C: mail from:<a@test.ex>
 S: 250 OK
@@ -160,6 +160,21 @@ S: 250 Reset OK
 C: quit
 S: 221 ...
 `, received: "esmtp <a@test.ex> x@test.ex\na: 12345\nxyz\n"},
+	{name: "chunks, no empty line", set: chunking, script: strings.Replace(greeted, "S: 250 HELP\n", "S: 250-CHUNKING\nS: 250 HELP\n", 1) + `
+C: mail from:<a@test.ex>
+C: rcpt to:<x@test.ex>
+C: bdat 6
+C: a: b
+C: bdat 4 last
+C: ZZ
+S: 250 OK
+S: 250 Accepted
+S: 250 6 byte chunk received
+S: 250- 4 byte chunk, total 11
+S: 250 OK id=ID1
+C: quit
+S: 221 ...
+`, received: "esmtp <a@test.ex> x@test.ex\na: b\nZZ\n"},
 	{name: "chunks without recipients", set: func(m *config.Main) { chunking(m); m.ACLSMTPRcpt = "deny" }, script: strings.Replace(greeted, "S: 250 HELP\n", "S: 250-CHUNKING\nS: 250 HELP\n", 1) + `
 C: mail from:<a@test.ex>
 C: rcpt to:<x@test.ex>
@@ -427,4 +442,25 @@ func TestGoneAfterDot(t *testing.T) {
 	if len(f.received) != 0 {
 		t.Errorf("received %q", f.received)
 	}
+}
+
+// TestChunkLineEnds refuses a header whose lines end with LF alone; in the body they may.
+func TestChunkLineEnds(t *testing.T) {
+	f := newFixture(t, "")
+	chunking(f.main)
+	client, wait := f.dial()
+	converse := func(script string) {
+		t.Helper()
+		if err := testkit.Converse(client, testkit.Client, script); err != nil {
+			t.Fatal(err)
+		}
+	}
+	converse(strings.Replace(greeted, "S: 250 HELP\n", "S: 250-CHUNKING\nS: 250 HELP\n", 1) + "C: mail from:<a@b>\nS: 250 OK\nC: rcpt to:<x@y>\nS: 250 Accepted\n")
+	io.WriteString(client, "BDAT 17 LAST\r\nTo: x\nFrom: y\r\n\r\n")
+	converse("S: 552 Message header not CRLF terminated\nC: mail from:<a@b>\nS: 250 OK\nC: rcpt to:<x@y>\nS: 250 Accepted\n")
+	io.WriteString(client, "BDAT 16 LAST\r\nTo: x\r\n\r\nbody\n\r\n")
+	converse("S: 250- 16 byte chunk, total 16\nS: 250 OK id=ID1\nC: quit\nS: 221 ...\n")
+	client.Close()
+	wait()
+	check(t, "log", portless(f.logged(), f), "R:rejected from <a@b> H=(rhu.barb) [IP]: Non-CRLF-terminated header, under CHUNKING: message abandoned\n")
 }
