@@ -6,7 +6,9 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 
+	"exigo/internal/option"
 	"exigo/internal/submit"
 )
 
@@ -38,17 +40,26 @@ func (s *Server) PrepareSocket() error {
 	return os.Chown(dir, s.Identity.UID, s.Identity.GID)
 }
 
-// PrepareSpool makes the spool directory, the mail user's, while the process still may.
+// PrepareSpool makes the spool directory and those of the logs, the mail user's, while the process still may.
 func (s *Server) PrepareSpool() error {
-	dir := string(s.Main.SpoolDirectory)
-	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
-		return nil // what is wrong with it shows when it is used
+	dirs := []string{string(s.Main.SpoolDirectory)}
+	for _, item := range option.SplitList(string(s.Main.LogFilePath)) {
+		if strings.HasPrefix(item, "/") {
+			dirs = append(dirs, filepath.Dir(item))
+		}
 	}
-	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return err
-	}
-	if uid, gid := s.owner(); uid >= 0 {
-		return os.Chown(dir, uid, gid)
+	for _, dir := range dirs {
+		if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+			continue // what is wrong with it shows when it is used
+		}
+		if err := os.MkdirAll(dir, 0o750); err != nil {
+			return err
+		}
+		if uid, gid := s.owner(); uid >= 0 {
+			if err := os.Chown(dir, uid, gid); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
