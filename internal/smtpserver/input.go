@@ -38,6 +38,7 @@ type channel struct {
 	reader *bufio.Reader // nil while idle
 	early  []byte        // read while idle, not yet given to reader
 	idle   [idleBuffer]byte
+	probe  [1]byte // for ahead: whether there is input at all
 	out    []byte
 	// writeError is the first error of a write; the session ends at the next read.
 	writeError error
@@ -160,18 +161,28 @@ func (c *channel) ahead() (input []byte, gone bool) {
 	if err != nil {
 		return nil, false
 	}
+	n, end := peek(rc, c.probe[:])
+	if n <= 0 {
+		return nil, end
+	}
+	// Only now is there something to show: the usual client waits, and costs no buffer.
 	buffer := make([]byte, peekLimit)
-	n, end := 0, false
+	if n, end = peek(rc, buffer); n <= 0 {
+		return nil, end
+	}
+	return buffer[:n], false
+}
+
+// peek looks at what the system holds for a socket without taking it and without waiting; end says the
+// other side has closed or the connection has failed.
+func peek(rc syscall.RawConn, buffer []byte) (n int, end bool) {
 	rc.Read(func(fd uintptr) bool {
 		var err error
 		n, _, err = syscall.Recvfrom(int(fd), buffer, syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 		end = n == 0 && err == nil || err != nil && err != syscall.EAGAIN && err != syscall.EINTR
 		return true
 	})
-	if n <= 0 {
-		return nil, end
-	}
-	return buffer[:n], false
+	return n, end
 }
 
 // flush writes pending output.
