@@ -99,7 +99,7 @@ func Open(ctx context.Context, s *Settings) (*Conn, error) {
 		return c, err
 	}
 	if s.Log != nil {
-		s.Log("TLS session failure: delivering unencrypted to H=" + s.Host + " [" + s.Address.String() + "] (not in hosts_require_tls)")
+		s.Log(e.Text + ": delivering unencrypted to H=" + s.Host + " [" + s.Address.String() + "] (not in hosts_require_tls)")
 	}
 	clear := *s
 	clear.TLS = TLSNever

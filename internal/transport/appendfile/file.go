@@ -100,8 +100,7 @@ func (d *delivery) checkFormat() (switched bool, err error) {
 // openLocked opens the file and locks it, again and again as the options say.
 func (d *delivery) openLocked() (f *os.File, fifo bool, err error) {
 	tries := d.LockRetries
-	wait := max(d.LockFcntlTimeout, d.LockFlockTimeout)
-	if wait > 0 {
+	if wait := max(d.LockFcntlTimeout, d.LockFlockTimeout); wait > 0 {
 		tries = max(1, int((time.Duration(d.LockRetries)*d.LockInterval+wait-1)/wait))
 	}
 	for i := 0; ; i++ {
@@ -119,11 +118,6 @@ func (d *delivery) openLocked() (f *os.File, fifo bool, err error) {
 		f.Close()
 		if i+1 >= tries {
 			return nil, false, transport.Defer(mail.ErrnoLockFailed, "failed to lock mailbox %s (fcntl/flock)", d.Path)
-		}
-		if wait == 0 {
-			if err := d.e.World.Clock.Sleep(d.ctx, d.LockInterval); err != nil {
-				return nil, false, transport.Defer(mail.ErrnoUnknown, "delivery interrupted")
-			}
 		}
 	}
 }

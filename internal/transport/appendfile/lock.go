@@ -70,15 +70,24 @@ func (d *delivery) lock(f *os.File) (bool, error) {
 	fd := int(f.Fd())
 	if d.Fcntl {
 		whole := unix.Flock_t{Type: unix.F_WRLCK, Whence: io.SeekStart}
-		ok, err := d.attempt(d.LockFcntlTimeout, func() error { return unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLK, &whole) })
+		ok, err := d.attempt(d.lockPatience(d.LockFcntlTimeout), func() error { return unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLK, &whole) })
 		if !ok || err != nil {
 			return false, err
 		}
 	}
 	if d.Flock {
-		return d.attempt(d.LockFlockTimeout, func() error { return unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) })
+		return d.attempt(d.lockPatience(d.LockFlockTimeout), func() error { return unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) })
 	}
 	return true, nil
+}
+
+// lockPatience is how long one try may take. Tries that do not block come lock_interval apart; to wait for the lock in between, and not just to
+// sleep, keeps deliveries from starving at a mailbox that others write to all the time.
+func (d *delivery) lockPatience(timeout time.Duration) time.Duration {
+	if d.LockFcntlTimeout == 0 && d.LockFlockTimeout == 0 {
+		return d.LockInterval
+	}
+	return timeout
 }
 
 // lockPoll is how often a blocking lock is tried: a call that waits in the kernel could not be ended by ctx.

@@ -76,7 +76,11 @@ func (t *transaction) ends(pipelined bool) problem {
 		// The data went to nobody; one reply is due all the same.
 		r, err := t.c.FinalReply("end of data", pipelined, t.size)
 		if err != nil {
-			return t.lost(err, []inFlight{{kind: lastCommand}})
+			t.c.Broken()
+			if t.d.run.Services.Log != nil {
+				t.d.run.Services.Log("peer close after all rcpt responses; converting i/o-error to no-error")
+			}
+			return problem{}
 		}
 		t.answered = t.answered || r.Code != 0
 		return problem{}
