@@ -261,6 +261,9 @@ func (d *Daemon) reload(ctx context.Context) {
 	d.mu.Lock()
 	d.Server = fresh
 	d.mu.Unlock()
+	if places, err := endpoints(fresh.Main, d.Arguments.Ports, d.Arguments.TLSOnConnect); err == nil {
+		d.announce(places)
+	}
 }
 
 // shut ends the daemon: no new connections; sessions end when their clients' commands are answered.

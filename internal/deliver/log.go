@@ -91,7 +91,11 @@ func (a *attempt) logFailure(addr *mail.Address) {
 	}
 	text := a.format().Failed(a.line("**", addr))
 	a.d.Log.Mainf(a.msg.ID, "%s", text)
-	a.note(text[len("** "):])
+	text = text[len("** "):]
+	if addr.Transport == "" {
+		text = "routing failed for " + text
+	}
+	a.note(text)
 }
 
 // logDeferral writes a "==" line; what was merely not due is shown by +retry_defer only.

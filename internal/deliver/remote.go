@@ -102,6 +102,11 @@ func (a *attempt) runRemote(group []*mail.Address) {
 	} else {
 		r.Set(mail.Outcome{Result: mail.Deferred, Errno: mail.ErrnoTransportLimit, Message: "concurrency limit reached for transport"})
 	}
+	for _, addr := range group {
+		if addr.Outcome.ReturnPath == nil {
+			addr.Outcome.ReturnPath = &r.ReturnPath
+		}
+	}
 	a.settleAll(group, r.Transport)
 }
 

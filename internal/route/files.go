@@ -29,7 +29,7 @@ func (r *Run) requireFiles() verdict {
 			if errors.Is(err, expand.ErrForced) {
 				continue
 			}
-			return r.postpone(mail.ErrnoExpandFail, "failed to expand \"%s\" for require_files: %s", item, err)
+			return r.postpone(mail.ErrnoUnknown, "failed to expand \"%s\" for require_files: %s", item, err)
 		}
 		file := strings.TrimSpace(v.S)
 		if file == "" {

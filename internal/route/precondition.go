@@ -158,7 +158,7 @@ func (r *Run) homeDirectory() verdict {
 	case err == nil:
 		r.setHome(v.S)
 	case !errors.Is(err, expand.ErrForced):
-		return r.postpone(mail.ErrnoExpandFail, "failed to expand \"%s\" for router_home_directory: %s", text, err)
+		return r.postpone(mail.ErrnoUnknown, "failed to expand \"%s\" for router_home_directory: %s", text, err)
 	}
 	return proceed
 }
@@ -211,7 +211,7 @@ func (r *Run) setVariables() verdict {
 		case errors.Is(err, expand.ErrForced):
 			return decline
 		case expand.IsTemporary(err):
-			return r.postpone(mail.ErrnoExpandFail, "expansion of \"%s\" failed in %s router: %s", value, r.Router.Name, err)
+			return r.postpone(mail.ErrnoUnknown, "expansion of \"%s\" failed in %s router: %s", value, r.Router.Name, err)
 		case err != nil:
 			r.Refuse("Temporary internal error")
 			return refuse
@@ -251,7 +251,7 @@ func (r *Run) addressData() verdict {
 	case errors.Is(err, expand.ErrForced):
 		return decline
 	case err != nil:
-		return r.postpone(mail.ErrnoExpandFail, "expansion of \"%s\" failed in %s router: %s", text, r.Router.Name, err)
+		return r.postpone(mail.ErrnoUnknown, "expansion of \"%s\" failed in %s router: %s", text, r.Router.Name, err)
 	}
 	r.Address.AddressData = v
 	return proceed

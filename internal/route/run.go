@@ -66,7 +66,7 @@ func (r *Run) errorsTo() verdict {
 		if errors.Is(err, expand.ErrForced) {
 			return proceed
 		}
-		return r.postpone(mail.ErrnoExpandFail, "%s router failed to expand \"%s\": %s", r.Router.Name, text, err)
+		return r.postpone(mail.ErrnoUnknown, "%s router failed to expand \"%s\": %s", r.Router.Name, text, err)
 	}
 	a := r.Address
 	if v.S == "" {
@@ -88,7 +88,7 @@ func (r *Run) headers() verdict {
 			if errors.Is(err, expand.ErrForced) {
 				continue
 			}
-			return r.postpone(mail.ErrnoExpandFail, "%s router failed to expand add_headers item \"%s\": %s", r.Router.Name, item, err)
+			return r.postpone(mail.ErrnoUnknown, "%s router failed to expand add_headers item \"%s\": %s", r.Router.Name, item, err)
 		}
 		if text := strings.TrimRight(v.S, "\n"); text != "" {
 			a.ExtraHeaders = append(a.ExtraHeaders[:len(a.ExtraHeaders):len(a.ExtraHeaders)], text+"\n")
@@ -100,7 +100,7 @@ func (r *Run) headers() verdict {
 			if errors.Is(err, expand.ErrForced) {
 				continue
 			}
-			return r.postpone(mail.ErrnoExpandFail, "%s router failed to expand remove_headers item \"%s\": %s", r.Router.Name, item, err)
+			return r.postpone(mail.ErrnoUnknown, "%s router failed to expand remove_headers item \"%s\": %s", r.Router.Name, item, err)
 		}
 		if v.S != "" {
 			a.RemoveHeaders = append(a.RemoveHeaders[:len(a.RemoveHeaders):len(a.RemoveHeaders)], v.S)
