@@ -24,11 +24,35 @@ import (
 const DropDirectory = "drop"
 
 // A dropped file is one line of JSON (callFacts), and then the standard input. A file whose name begins with a dot is not
-// complete.
+// complete. One that could not be obeyed, and about which its owner could not be told, is kept under another name.
 const (
 	dropPrefix    = "msg."
 	dropTemporary = ".new."
+	dropFailed    = "failed."
 )
+
+// dropped is what a submission by way of the drop directory comes to. It travels with the context, past those who read the command
+// line, for exit statuses cannot say it: the status of a shortage and that of a mistake are the same (spec 5.3).
+type dropped struct {
+	// settled: the message was taken in, or its sender was told by mail why not. retry: neither, for want of something that may
+	// be there later.
+	settled, retry bool
+}
+
+type droppedKey struct{}
+
+// droppedOf returns the state of the submission that is being obeyed, or nil when it did not come through the directory.
+func droppedOf(ctx context.Context) *dropped {
+	d, _ := ctx.Value(droppedKey{}).(*dropped)
+	return d
+}
+
+// settle notes the end of a submission; retry says that it is to be tried again.
+func (d *dropped) settle(retry bool) {
+	if d != nil {
+		d.settled, d.retry = !retry, retry
+	}
+}
 
 // WriteDrop leaves a submission in the directory: argv as it was called, and the standard input, at most limit bytes (0: no
 // limit). After it has returned nil the message is on disk.
@@ -56,13 +80,13 @@ func WriteDrop(dir string, argv []string, stdin io.Reader, limit int64) error {
 		os.Remove(temporary)
 		return err
 	}
-	// The directory cannot be opened for reading by its group; where it can, the name is made safe too.
+	// The name has to be safe too, and the group may not open the directory: the whole file system then.
 	if d, err := os.Open(dir); err == nil {
 		err = d.Sync()
 		d.Close()
 		return err
 	}
-	return nil
+	return unix.Syncfs(fd)
 }
 
 func fillDrop(f *os.File, line []byte, stdin io.Reader, limit int64) error {
@@ -84,8 +108,9 @@ func fillDrop(f *os.File, line []byte, stdin io.Reader, limit int64) error {
 	return f.Sync()
 }
 
-// ReadDrops obeys all submissions that wait in the directory, oldest first, and removes them. run gets each as an Invocation; panic is
-// told of files that cannot be used, which are removed too when they are no submissions. n is how many were obeyed.
+// ReadDrops obeys all submissions that wait in the directory, oldest first, and removes them. run gets each as an Invocation. One that
+// fails for want of disk space or the like stays for the next time; one that fails for other reasons, without a mail about it, is renamed;
+// panic is told of both, and of files that are no submissions, which are removed. n is how many were obeyed.
 func ReadDrops(ctx context.Context, dir string, run func(ctx context.Context, call *Invocation) int, panic func(text string)) (n int, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -155,12 +180,50 @@ func readDrop(ctx context.Context, path string, run func(ctx context.Context, ca
 		os.Remove(path)
 		return false, errBadDrop
 	}
+	call := &Invocation{Peer: Peer{UID: int(stat.Uid), GID: -1}, Argv: facts.Argv, Dropped: true, Stdin: r}
+	return obeyDrop(ctx, path, call, run)
+}
+
+// maxDropText bounds what a failed submission is heard out about.
+const maxDropText = 1000
+
+// obeyDrop runs a submission and removes, keeps or renames its file.
+func obeyDrop(ctx context.Context, path string, call *Invocation, run func(ctx context.Context, call *Invocation) int) (bool, error) {
+	var said limitedText
 	// The group of the file is that of the directory; which groups the owner is in, Identify finds out.
-	run(ctx, &Invocation{Peer: Peer{UID: int(stat.Uid), GID: -1}, Argv: facts.Argv, Dropped: true, Stdin: r, Stdout: io.Discard, Stderr: io.Discard})
-	if ctx.Err() != nil {
+	call.Stdout, call.Stderr = io.Discard, &said
+	state := &dropped{}
+	status, crash := runDrop(context.WithValue(ctx, droppedKey{}, state), call, run)
+	switch {
+	case ctx.Err() != nil && !state.settled:
 		return false, ctx.Err() // it may have been cut short: it stays
+	case crash == nil && (state.settled || status == 0 && !state.retry):
+		return true, os.Remove(path)
+	case crash == nil && state.retry:
+		return false, fmt.Errorf("submission of user %d waits: %s", call.Peer.UID, oneLine(said.text))
 	}
-	return true, os.Remove(path)
+	kept := filepath.Join(filepath.Dir(path), dropFailed+strings.TrimPrefix(filepath.Base(path), dropPrefix))
+	if err := os.Rename(path, kept); err != nil {
+		return false, err
+	}
+	if crash != nil {
+		said.text = fmt.Sprint(crash)
+	}
+	return false, fmt.Errorf("submission of user %d failed and is kept as %s: %s", call.Peer.UID, kept, oneLine(said.text))
+}
+
+// runDrop calls run; crash is what it panicked with, which concerns the one file only.
+func runDrop(ctx context.Context, call *Invocation, run func(ctx context.Context, call *Invocation) int) (status int, crash any) {
+	defer func() { crash = recover() }()
+	return run(ctx, call), nil
+}
+
+// limitedText keeps the beginning of what is written to it.
+type limitedText struct{ text string }
+
+func (l *limitedText) Write(p []byte) (int, error) {
+	l.text += string(p[:min(len(p), maxDropText-len(l.text))])
+	return len(p), nil
 }
 
 // readLine reads up to a newline, at most limit bytes.

@@ -298,7 +298,7 @@ func oneField(s string) string {
 	return strings.Join(lines, "\n")
 }
 
-// gecosName is the full name of a user (spec 48.18), of the password file or of unknown_username.
+// gecosName is the full name of a user (spec 48.18), of the password file or of unknown_username; a user whose field there is empty has none.
 func (r *Receiver) gecosName(uid int, login string) string {
 	s := r.s.Engine.NewScope(context.Background(), r.s.Config, nil, nil)
 	main := r.s.Main
@@ -314,7 +314,7 @@ func (r *Receiver) gecosName(uid int, login string) string {
 		login = u.Name
 	}
 	name, _, _ := strings.Cut(u.Gecos, ",")
-	if main.GecosName != "" && r.s.Config.IsSet("gecos_pattern") {
+	if u.Gecos != "" && main.GecosName != "" && r.s.Config.IsSet("gecos_pattern") {
 		name = u.Gecos
 		if ok, err := s.Match(main.GecosPattern, mail.Clean(u.Gecos), 0); ok && err == nil {
 			if v, err := r.s.Engine.Expand(s, string(main.GecosName)); err == nil {

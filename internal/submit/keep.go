@@ -131,7 +131,7 @@ func (x *reception) subject() (string, bool) {
 		if h.Type == '*' || !h.Is("subject") {
 			continue
 		}
-		text := header.Unfold(strings.Trim(h.Value(), " \t\r\n"))
+		text := strings.Trim(h.Value(), " \t\r\n") // folds are shown
 		decoded, err := mime.DecodeWords(text, mime.WordOptions{Charset: x.r.s.Main.HeadersCharset})
 		if err != nil {
 			return text, true

@@ -34,6 +34,7 @@ type complaint struct {
 // failed reports a failure and returns the exit status.
 func (o *moaner) failed(f Failure) int {
 	if f.Kind == SpoolFailure {
+		droppedOf(o.ctx).settle(true)
 		fmt.Fprintf(o.call.Stderr, "exim: %v\n", f.Err)
 		return 1
 	}
@@ -134,14 +135,20 @@ func (o *moaner) tell(c complaint) int {
 		fmt.Fprintf(o.call.Stderr, "exim: %s\n", c.stderr)
 		return 1
 	}
+	drop := droppedOf(o.ctx)
 	if o.m.Sender == "" {
+		drop.settle(false)
 		o.r.s.Log.Write(eventlog.Entry{To: eventlog.Main, ID: o.m.ID, Text: "Error while reading message with no usable sender address: " + c.log})
 		return 1
 	}
 	if _, err := o.r.Generate(o.ctx, Generated{Recipients: []string{o.m.Sender}, Reference: o.m.ID, Text: o.letter(c)}); err != nil {
+		if drop != nil && !drop.settled {
+			drop.settle(true)
+		}
 		fmt.Fprintf(o.call.Stderr, "exim: %s\n", c.stderr)
 		return 1
 	}
+	drop.settle(false)
 	if mode == 'e' {
 		return 0
 	}

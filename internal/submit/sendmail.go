@@ -145,6 +145,15 @@ func (r *Receiver) LocalSession(call *Call) *mail.Session {
 // Submit obeys a call of the sendmail interface and returns its exit status.
 func (r *Receiver) Submit(ctx context.Context, call *Call) int {
 	call.Caller = r.Identify(call.Caller)
+	drop := droppedOf(ctx)
+	if drop != nil {
+		call.ErrorMode = 'm' // nobody reads the standard error any more
+	}
+	if !r.spaceLeft() {
+		drop.settle(true)
+		fmt.Fprint(call.Stderr, "exim: insufficient disk space\n")
+		return 1
+	}
 	m, in, err := r.prepare(ctx, call)
 	if err != nil {
 		fmt.Fprintf(call.Stderr, "exim: %s\n", err)
@@ -161,6 +170,9 @@ func (r *Receiver) Submit(ctx context.Context, call *Call) int {
 	in.Source = source
 	moaner.source = source
 	result := r.Receive(ctx, in)
+	if result.Accepted || result.ReadError != nil {
+		drop.settle(!result.Accepted)
+	}
 	if len(result.Ignored) > 0 {
 		if status, abandoned := moaner.ignored(result); abandoned {
 			return status

@@ -42,6 +42,9 @@ type Services struct {
 	Arrived func(ctx context.Context, m *mail.Message, l *spool.Locked, d Delivery)
 	// Rooms see every message that comes in, in the order of the catalog.
 	Rooms []Room
+	// SpoolSpace and LogSpace return the free bytes and inodes of the file systems of spool and logs, -1 where unknown. Without SpoolSpace
+	// the system is asked, without LogSpace the logs are not looked at.
+	SpoolSpace, LogSpace func() (bytes, inodes int64)
 	// FreezeTell tells freeze_tell that a message was frozen by an ACL; may be nil.
 	FreezeTell func(ctx context.Context, m *mail.Message)
 }
