@@ -155,10 +155,11 @@ func (c *Conn) Reply(after string, pipelined bool) (smtp.Reply, error) {
 
 func (c *Conn) reply(after string, pipelined bool, timeout time.Duration, written int64) (smtp.Reply, error) {
 	if err := c.Flush(); err != nil {
-		// The server may have said why before it closed.
-		if c.r.Buffered() == 0 {
+		var e *Error
+		if !errors.As(err, &e) || e.Kind != Closed {
 			return smtp.Reply{}, c.renamed(err, after, pipelined)
 		}
+		timeout = lastWords // the server may have said why before it closed
 	}
 	if c.r.Buffered() == 0 {
 		c.readDeadline(timeout)
@@ -196,6 +197,9 @@ func (c *Conn) renamed(err error, after string, pipelined bool) error {
 	}
 	return err
 }
+
+// lastWords is how long a server that has closed the connection is listened to.
+const lastWords = time.Second
 
 // Command sends a command and reads its reply. A reply that is not of the expected class (2 or 3, the first digit; 0 for
 // any) is an *Error of kind Refused.

@@ -76,10 +76,7 @@ func (t *transaction) ends(pipelined bool) problem {
 		// The data went to nobody; one reply is due all the same.
 		r, err := t.c.FinalReply("end of data", pipelined, t.size)
 		if err != nil {
-			t.c.Broken()
-			if t.d.run.Services.Log != nil {
-				t.d.run.Services.Log("peer close after all rcpt responses; converting i/o-error to no-error")
-			}
+			t.closedEarly()
 			return problem{}
 		}
 		t.answered = t.answered || r.Code != 0
@@ -88,6 +85,14 @@ func (t *transaction) ends(pipelined bool) problem {
 	t.complete = true
 	r, err := t.c.FinalReply("end of data", pipelined, t.size)
 	return t.ended(r, err, pipelined)
+}
+
+// closedEarly notes that the server went away when all addresses were settled.
+func (t *transaction) closedEarly() {
+	t.c.Broken()
+	if t.d.run.Services.Log != nil {
+		t.d.run.Services.Log("peer close after all rcpt responses; converting i/o-error to no-error")
+	}
 }
 
 // ended settles the addresses by the reply to the end of the data. Loss of the connection here counts against the message (spec 49.2).
@@ -209,7 +214,13 @@ func (t *transaction) chunk(data []byte, last bool) problem {
 	}
 	w := t.c.Data()
 	if _, err := w.Write(data); err != nil {
-		return t.dataFailed(err)
+		// What the server said before it closed may have settled everything.
+		t.queue = t.queue[:len(t.queue)-1]
+		if p := t.sync(); p.bad() || t.mailRefused == nil && len(t.ok) > 0 {
+			return t.dataFailed(err)
+		}
+		t.closedEarly()
+		return problem{}
 	}
 	t.size += w.Written
 	return t.sync()

@@ -301,9 +301,6 @@ func (d *delivery) deliverTo(h *mail.Host, known, expired, more bool) {
 	first := before[0]
 	switch p.about {
 	case noError, aboutRecipients:
-		if !expired {
-			d.counts.unexpired-- // a host that works does not count
-		}
 		if known {
 			first.Outcome.RetryKeys = append(first.Outcome.RetryKeys, mail.RetryUpdate{Key: hostKey, Delete: true, IsHost: true, Host: h.Name},
 				mail.RetryUpdate{Key: messageKey, Delete: true, IsHost: true, Host: h.Name})
