@@ -180,6 +180,8 @@ type attempt struct {
 	outstanding int
 	// The ends.
 	delivered, failed, deferred []*mail.Address
+	// timedOut are failed addresses that were deferred for too long.
+	timedOut map[*mail.Address]bool
 	duplicates                  []duplicate
 
 	body *io.SectionReader
@@ -218,7 +220,9 @@ func (a *attempt) run() Status {
 		return status
 	}
 	a.takeRecipients()
-	if !a.options.GiveUp {
+	if !a.options.GiveUp && a.looping() {
+		a.failLoop()
+	} else if !a.options.GiveUp {
 		a.routeAll()
 		if a.options.RouteOnly {
 			a.rememberWaiting()

@@ -119,7 +119,14 @@ func (a *attempt) updateRetry() {
 		} else {
 			addr.Outcome.Message += ": retry timeout exceeded"
 		}
+		if addr.Outcome.UserMessage != "" {
+			addr.Outcome.UserMessage += ": retry timeout exceeded"
+		}
 		a.failed = append(a.failed, addr)
+		if a.timedOut == nil {
+			a.timedOut = map[*mail.Address]bool{}
+		}
+		a.timedOut[addr] = true
 		if !a.silent(addr) {
 			text := a.format().Ancestry(addr, false) + ": retry timeout exceeded"
 			a.d.Log.Mainf(a.msg.ID, "** %s", text)
@@ -176,10 +183,10 @@ func (a *attempt) bounces() {
 }
 
 // freezeBounce keeps a bounce that cannot be delivered itself on the queue, frozen, or drops it when
-// ignore_bounce_errors_after says so.
+// ignore_bounce_errors_after says so or it was tried for long enough.
 func (a *attempt) freezeBounce(addr *mail.Address) {
 	after := a.d.Main.IgnoreBounceErrorsAfter
-	if a.waited() >= after || a.options.GiveUp {
+	if a.waited() >= after || a.options.GiveUp || a.timedOut[addr] {
 		if !a.options.GiveUp {
 			a.ignored(addr, "")
 		}

@@ -178,6 +178,27 @@ func (a *attempt) deferAddress(addr *mail.Address, errno int, text string) {
 	a.deferred = append(a.deferred, addr)
 }
 
+// looping tells whether the message has more Received: lines than received_headers_max allows.
+func (a *attempt) looping() bool {
+	count := 0
+	for _, h := range a.msg.Headers {
+		if h.Type != '*' && h.Is("received") {
+			count++
+		}
+	}
+	return count > a.d.Main.ReceivedHeadersMax
+}
+
+// failLoop fails every address of a message that goes round in circles.
+func (a *attempt) failLoop() {
+	for _, addr := range a.fresh {
+		addr.Outcome = mail.Outcome{Result: mail.Failed, Errno: mail.ErrnoUnknown, Message: `Too many "Received" headers - suspected mail loop`}
+		a.failed = append(a.failed, addr)
+		a.logFailure(addr)
+	}
+	a.fresh = nil
+}
+
 // route runs the routers for one address and sorts the outcome.
 func (a *attempt) route(addr *mail.Address) {
 	s := a.routingScope(addr)
