@@ -22,3 +22,12 @@ func (s *Server) PIDFilePath() string {
 	}
 	return string(s.Main.SpoolDirectory) + "/exim-daemon.pid"
 }
+
+// login is the name of our own user.
+func (s *Server) login() string {
+	u, found, err := s.World.Users.ByUID(s.Identity.UID)
+	if err != nil || !found {
+		return string(s.Main.EximUser)
+	}
+	return u.Name
+}

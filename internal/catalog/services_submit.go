@@ -64,6 +64,13 @@ func (s *Server) arrived(ctx context.Context, m *mail.Message, l *spool.Locked, 
 
 // receiveSMTP takes a message in that comes in an SMTP session.
 func (s *Server) receiveSMTP(ctx context.Context, r *smtpserver.Reception) smtpserver.Received {
+	m := r.Message
+	if m.OriginatorLogin == "" {
+		m.OriginatorLogin, m.OriginatorUID, m.OriginatorGID = s.login(), s.Identity.UID, s.Identity.GID
+		if n := m.Session; n.Local && n.Login != "" {
+			m.OriginatorLogin, m.OriginatorUID, m.OriginatorGID = n.Login, n.CallerUID, n.CallerGID
+		}
+	}
 	in := &submit.Input{Message: r.Message, Scope: r.Scope, Source: r.Data, SizeLimit: r.SizeLimit, Chunked: r.Chunked, QueueReason: r.QueueReason,
 		Pipelining: r.Pipelining, Discarded: r.Discarded,
 		Alive: r.Alive, Delivery: s.Delivery}

@@ -47,6 +47,8 @@ func (f Format) Delivered(d Delivery) string {
 		f.host(l, d)
 		f.encryption(l, d)
 		f.extensions(l, d)
+	} else if len(a.Hosts) > 0 && a.Outcome.Confirmation == "" {
+		l.Field("H", hostNames(a.Hosts)) // a local transport that was given hosts
 	}
 	if f.Selectors.Has(SMTPConfirmation) && a.Outcome.Confirmation != "" {
 		l.Quoted("C", Printable(a.Outcome.Confirmation, f.TopBit))
@@ -66,6 +68,14 @@ func (f Format) Delivered(d Delivery) string {
 	}
 	f.deliverTime(l, d)
 	return l.String()
+}
+
+func hostNames(hosts []mail.Host) string {
+	names := make([]string, len(hosts))
+	for i := range hosts {
+		names[i] = hosts[i].Name
+	}
+	return strings.Join(names, ":")
 }
 
 // Failed builds a "**" line: the address, where it was going, and ": reason".
