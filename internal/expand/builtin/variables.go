@@ -137,7 +137,7 @@ func now(s *expand.Scope) time.Time {
 // timeVariables tell the time.
 func timeVariables() (rows []expand.Variable) {
 	for _, row := range []struct{ name, layout, doc string }{
-		{"tod_bsdinbox", "Mon Jan _2 15:04:05 2006", "The time as BSD mailboxes want it."},
+		{"tod_bsdinbox", "Mon Jan 02 15:04:05 2006", "The time as BSD mailboxes want it."},
 		{"tod_full", "Mon, 02 Jan 2006 15:04:05 -0700", "The time as header fields want it."},
 		{"tod_log", "2006-01-02 15:04:05", "The time as log files have it."},
 		{"tod_logfile", "20060102", "The date as names of log files have it."},
