@@ -69,6 +69,7 @@ func (s *Server) receiveSMTP(ctx context.Context, r *smtpserver.Reception) smtps
 		m.OriginatorLogin, m.OriginatorUID, m.OriginatorGID = s.login(), s.Identity.UID, s.Identity.GID
 		if n := m.Session; n.Local && n.Login != "" {
 			m.OriginatorLogin, m.OriginatorUID, m.OriginatorGID = n.Login, n.CallerUID, n.CallerGID
+			m.SenderLocal = m.SenderLocal || !n.Host.IsValid()
 		}
 	}
 	in := &submit.Input{Message: r.Message, Scope: r.Scope, Source: r.Data, SizeLimit: r.SizeLimit, Chunked: r.Chunked, QueueReason: r.QueueReason,

@@ -119,6 +119,9 @@ func (p *Program) streamSession(ctx context.Context, start smtpserver.Start) err
 		return err
 	}
 	start.Noun = p.Server.Receiver.LocalSession(call)
+	if p.Arguments.Submission.AuthSender == "" {
+		start.Noun.AuthSender = "" // MAIL's AUTH= says it
+	}
 	if err := p.prepare(ctx); err != nil {
 		return err
 	}
