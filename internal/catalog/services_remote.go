@@ -15,7 +15,10 @@ import (
 // remoteServices are what the smtp transport asks of the program.
 func (s *Server) remoteServices() *smtp.Services {
 	r := &smtp.Services{Pool: s.Pool, PerMessage: s.World.Quirks.On, TLS: s.TLS, Authenticators: s.Authenticators, Retry: s.retryHints(),
-		Rules: s.Rules, LogPort: s.Log.Has(eventlog.OutgoingPort), Wait: s.waitForHosts}
+		Rules: s.Rules, LogPort: s.Log.Has(eventlog.OutgoingPort)}
+	if s.World.Quirks.On {
+		r.Wait = s.waitForHosts
+	}
 	for _, f := range s.Catalog.Features {
 		r.Extensions = append(r.Extensions, f.Outgoing...)
 	}

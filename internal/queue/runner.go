@@ -42,6 +42,9 @@ type Runner struct {
 	Spool   *spool.Spool
 	Log     *eventlog.Log
 	Deliver func(ctx context.Context, id, queue string, o deliver.Options) deliver.Status
+	// RouteFirst makes the first stage of two-stage runs a stage of its own. It serves to find messages for the same host; where
+	// connections wait for the next message anyway, one stage does as well.
+	RouteFirst bool
 	// Workers is how many messages are tried at the same time; 0 is 1.
 	Workers int
 }
@@ -64,7 +67,7 @@ func (r *Runner) Run(ctx context.Context, sel Selection) error {
 	if logged {
 		r.Log.Mainf("", "Start%s queue run: %s", name, what)
 	}
-	if sel.TwoStage {
+	if sel.TwoStage && r.RouteFirst {
 		r.stage(ctx, sel, match, true)
 	}
 	r.stage(ctx, sel, match, false)
