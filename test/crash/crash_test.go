@@ -276,7 +276,23 @@ func TestKill(t *testing.T) {
 		t.Errorf("panic log:\n%s", text)
 	}
 	if t.Failed() {
-		t.Logf("main log:\n%.20000s", place.Read("log/main"))
+		explain(t, place, conf)
+	}
+}
+
+// explain shows what is left in the queue and its log lines.
+func explain(t *testing.T, place *blackbox.Place, conf string) {
+	queue, _ := place.Run("", "-C", conf, "-bp")
+	t.Logf("queue:\n%.2000s", queue)
+	ids := regexp.MustCompile(`\w{6}-\w{11}-\w{4}`).FindAllString(queue, 5)
+	shown := 0
+	for line := range strings.SplitSeq(place.Read("log/main"), "\n") {
+		for _, id := range ids {
+			if strings.Contains(line, id) && shown < 200 {
+				t.Log(line)
+				shown++
+			}
+		}
 	}
 }
 

@@ -232,7 +232,7 @@ func TestFcntlLock(t *testing.T) {
 	}
 	done := make(chan mail.Outcome, 1)
 	go func() { done <- d.Deliver(context.Background()) }()
-	for range 2 {
+	for range 3 {
 		if err := d.World.Clock.WaitForSleepers(t.Context(), 1); err != nil {
 			t.Fatal(err)
 		}
