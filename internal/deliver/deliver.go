@@ -181,8 +181,8 @@ type attempt struct {
 	// The ends.
 	delivered, failed, deferred []*mail.Address
 	// timedOut are failed addresses that were deferred for too long.
-	timedOut map[*mail.Address]bool
-	duplicates                  []duplicate
+	timedOut   map[*mail.Address]bool
+	duplicates []duplicate
 
 	body *io.SectionReader
 	// notes are lines for the message log.

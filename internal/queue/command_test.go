@@ -278,7 +278,7 @@ func TestRun(t *testing.T) {
 		t.Error("in any order:", got)
 	}
 	for _, sel := range []Selection{{Recipient: "(", RecipientRegexp: true}, {Sender: "(", SenderRegexp: true}} {
-		if (&Runner{RouteFirst: true, }).Run(context.Background(), sel) == nil {
+		if (&Runner{RouteFirst: true}).Run(context.Background(), sel) == nil {
 			t.Error("bad expressions are taken")
 		}
 	}
