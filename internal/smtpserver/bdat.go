@@ -74,6 +74,9 @@ func (s *Session) chunkSize(argument string) (size int64, last, ok bool) {
 func (s *Session) skipChunk(size int64) {
 	for size > 0 {
 		r, err := s.io.input()
+		if err == nil {
+			_, err = r.Peek(1) // what input waited for need not be in the buffer yet
+		}
 		if err != nil {
 			s.inputEnded(err)
 			return
