@@ -67,7 +67,7 @@ func (d *delivered) must(want mail.Result) mail.Outcome {
 func TestMailbox(t *testing.T) {
 	d := fixture(t, "file", "DIR/sub/box")
 	d.must(mail.Delivered)
-	one := "From sender@s.test Tue Mar  2 09:44:33 1999\n" + header + "\n>From the body\n.dot\nlast line\n\n"
+	one := "From sender@s.test Tue Mar 02 09:44:33 1999\n" + header + "\n>From the body\n.dot\nlast line\n\n"
 	if got := d.read("sub/box"); got != one {
 		t.Errorf("got\n%s\nwant\n%s", got, one)
 	}

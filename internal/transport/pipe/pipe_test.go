@@ -106,7 +106,7 @@ func TestText(t *testing.T) {
 		options []string
 		want    string
 	}{
-		{nil, "From sender@s.test Tue Mar  2 09:44:33 1999\n" + header + "\nFrom the body\n.dot\nlast line\n\n"},
+		{nil, "From sender@s.test Tue Mar 02 09:44:33 1999\n" + header + "\nFrom the body\n.dot\nlast line\n\n"},
 		{[]string{"message_prefix", "", "message_suffix", "", "check_string", "From ", "escape_string", ">From ", "body_only", "yes"}, ">From the body\n.dot\nlast line\n"},
 		{[]string{"use_bsmtp", "yes", "use_crlf", "yes", "body_only", "yes"}, "MAIL FROM:<sender@s.test>\r\nRCPT TO:<userx@test.ex>\r\nDATA\r\nFrom the body\r\n..dot\r\nlast line\r\n.\r\n"},
 	} {
