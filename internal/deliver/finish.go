@@ -347,7 +347,7 @@ func (a *attempt) freezeIfAsked() {
 		return
 	}
 	for _, addr := range a.deferred {
-		if !addr.Outcome.Freeze && addr.Outcome.Result != mail.Panicked {
+		if !addr.Outcome.Freeze {
 			continue
 		}
 		if a.options.DontDeliver {

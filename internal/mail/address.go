@@ -174,7 +174,7 @@ const (
 	Failed
 	// Forced failure (:fail:) and Unrouteable are Failed with their texts.
 	Discarded // :blackhole:
-	Panicked  // deferred, and the panic log says why; frozen
+	Panicked  // deferred, and the panic log says why
 )
 
 // Outcome is the end of one attempt for one address. Three texts have three readers.
