@@ -83,10 +83,10 @@ func (p *Place) Folder(name string) string {
 }
 
 // Configure writes a configuration and returns its path. DIR stands for the folder; "USER" at the start of a transport's
-// line stands for user and group of local deliveries, "MAILUSER" for those of the program: nothing when the tests do not run as root.
+// line stands for user and group of local deliveries (nothing when the tests do not run as root), "MAILUSER" for those of the program.
 func (p *Place) Configure(name, text string, pairs ...string) string {
 	p.t.Helper()
-	user, program := "", ""
+	user, program := "", fmt.Sprintf("exim_user = %d\nexim_group = %d", os.Geteuid(), os.Getegid())
 	if os.Geteuid() == 0 {
 		user = fmt.Sprintf("user = %d\n  group = %d", mailUser, mailUser)
 		program = fmt.Sprintf("exim_user = %d\nexim_group = %d", mailUser, mailUser)
