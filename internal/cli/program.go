@@ -214,4 +214,7 @@ func adoptEnvironment(variables []string) {
 }
 
 // admin tells whether the caller is an administrator (spec 5.2): root, the Exim user, or a member of the Exim group or admin_groups.
-func (p *Program) admin() bool { return p.Server.IsAdmin(p.World.Caller) }
+// Whoever runs exigo on a spool of his own, without root, is the administrator of that.
+func (p *Program) admin() bool {
+	return p.Server.IsAdmin(p.World.Caller) || !p.Remote && os.Geteuid() != 0 && p.ownsSpool()
+}
