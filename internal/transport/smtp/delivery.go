@@ -298,6 +298,9 @@ func (d *delivery) deliverTo(h *mail.Host, known, expired, more bool) {
 		}
 	}
 	d.pending = out
+	if !expired && p.about != aboutNothing && len(out) > 0 && d.pastCutoff(h, out[0].Outcome) {
+		d.counts.unexpired--
+	}
 	first := before[0]
 	switch p.about {
 	case noError, aboutRecipients:
@@ -306,21 +309,18 @@ func (d *delivery) deliverTo(h *mail.Host, known, expired, more bool) {
 				mail.RetryUpdate{Key: messageKey, Delete: true, IsHost: true, Host: h.Name})
 		}
 	case aboutHost, aboutMessage:
-		if !expired && d.pastCutoff(h, p) {
-			d.counts.unexpired--
-		}
 		d.hostFailed(&host, p, hostKey, messageKey)
 	}
 }
 
 // pastCutoff tells whether the message is too old for the rule of a host's failure: such hosts do not count for hosts_max_try, so
 // that all are tried before the address is given up (spec 30.5).
-func (d *delivery) pastCutoff(h *mail.Host, p problem) bool {
-	if p.err == nil || d.services.Rules == nil {
+func (d *delivery) pastCutoff(h *mail.Host, o mail.Outcome) bool {
+	if d.services.Rules == nil {
 		return false
 	}
-	rule, err := d.services.Rules.Find(d.run.Scope, retry.Failure{Key: h.Name, Alternate: d.run.Addresses[0].Domain, Errno: p.outcome.Errno,
-		MoreErrno: p.outcome.MoreErrno, Sender: d.run.Message.Sender, SenderKnown: true})
+	rule, err := d.services.Rules.Find(d.run.Scope, retry.Failure{Key: h.Name, Alternate: d.run.Addresses[0].Domain, Errno: o.Errno,
+		MoreErrno: o.MoreErrno, Sender: d.run.Message.Sender, SenderKnown: true})
 	if err != nil {
 		return false
 	}

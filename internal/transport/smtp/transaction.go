@@ -292,6 +292,9 @@ func (t *transaction) sync() problem {
 		}
 		r, err := t.c.Reply(f.text, pipelined)
 		if err != nil && t.decided(f) {
+			if f.kind == bdatCommand {
+				t.closedEarly()
+			}
 			return problem{} // what was lost cannot matter any more
 		}
 		if err != nil {
