@@ -233,7 +233,7 @@ func (s *Server) openState() {
 		fields = append(fields, f.Fields...)
 	}
 	dir := string(s.Main.SpoolDirectory)
-	s.Spool = spool.Open(dir, spool.Options{Split: s.Main.SplitSpoolDirectory, LocalhostNumber: s.Main.LocalhostID, UID: uid, GID: gid, Fields: fields})
+	s.Spool = spool.Open(dir, spool.Options{Split: s.Main.SplitSpoolDirectory, LocalhostNumber: s.Main.LocalhostID, ShortIDs: s.Main.ShortMessageIDs, UID: uid, GID: gid, Fields: fields})
 	s.Hints = hints.New(hints.Options{SpoolDirectory: dir, Clock: s.World.Clock, UID: uid, GID: gid})
 }
 

@@ -38,7 +38,7 @@ func (s *Server) ScratchReceiver() (r *submit.Receiver, remove func(), err error
 		return nil, nil, err
 	}
 	services := s.submitServices()
-	services.Spool = spool.Open(dir, spool.Options{LocalhostNumber: s.Main.LocalhostID, UID: -1, GID: -1})
+	services.Spool = spool.Open(dir, spool.Options{LocalhostNumber: s.Main.LocalhostID, ShortIDs: s.Main.ShortMessageIDs, UID: -1, GID: -1})
 	services.Arrived = nil
 	return submit.New(services), func() { os.RemoveAll(dir) }, nil
 }

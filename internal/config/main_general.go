@@ -35,6 +35,7 @@ type MainGeneral struct {
 	PrimaryHostname        string
 	ProdRequiresAdmin      bool
 	QueueListRequiresAdmin bool
+	ShortMessageIDs        bool
 	SplitSpoolDirectory    bool
 	SpoolDirectory         option.Expanded
 	SpoolWireFormat        bool
@@ -74,6 +75,8 @@ func mainGeneralRows() []option.Row[Main] {
 		{Name: "primary_hostname", Field: func(m *Main) any { return &m.PrimaryHostname }, Doc: "Canonical name of this host; the name of the machine unless set."},
 		{Name: "prod_requires_admin", Default: "true", Field: func(m *Main) any { return &m.ProdRequiresAdmin }, Doc: "Only administrators may start queue runs and deliveries."},
 		{Name: "queue_list_requires_admin", Default: "true", Field: func(m *Main) any { return &m.QueueListRequiresAdmin }, Doc: "Users who are not administrators see only their own messages on the queue."},
+		{Name: "short_message_ids", Field: func(m *Main) any { return &m.ShortMessageIDs },
+			Doc: "Gives messages ids of 16 characters as Exim did up to 4.96, for daemons and tools of that time that share spool or logs."},
 		{Name: "split_spool_directory", Field: func(m *Main) any { return &m.SplitSpoolDirectory }, Doc: "Messages are kept in 62 subdirectories of input and msglog."},
 		{Name: "spool_directory", Default: "/var/spool/exim", Field: func(m *Main) any { return &m.SpoolDirectory }, Doc: "Directory of spool, hints and other state."},
 		{Name: "spool_wireformat", Field: func(m *Main) any { return &m.SpoolWireFormat }, Doc: "Spool data files keep the line ends of the wire."},

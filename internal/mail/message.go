@@ -7,7 +7,7 @@ import (
 
 // Message is one message, being received or being delivered.
 type Message struct {
-	// ID is the 23-character message id ("" until it has one); old spools have 16-character ids.
+	// ID is the message id ("" until it has one): 23 characters, or 16 of old spools and short_message_ids.
 	ID string
 	// Sender is the envelope sender, "" for a bounce; RawSender as the client gave it before rewriting.
 	Sender, RawSender string

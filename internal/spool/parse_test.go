@@ -121,17 +121,10 @@ func TestRoomsField(t *testing.T) {
 }
 
 func TestIDs(t *testing.T) {
-	s := Open(t.TempDir(), Options{LocalhostNumber: 16, UID: -1})
-	now := time.UnixMicro(1795328902999999)
-	seen := make(map[string]bool)
-	last := ""
-	for range 1000 {
-		id := s.NewID(now, 1<<30)
-		if !IsID(id) || seen[id] || Time(id).Unix() < now.Unix() || id[:7] < last {
-			t.Fatalf("id %s after %s", id, last)
+	for _, short := range []bool{false, true} {
+		for _, host := range []int{-1, 0, 16} {
+			newIDs(t, Options{LocalhostNumber: host, ShortIDs: short, UID: -1})
 		}
-		seen[id] = true
-		last = id[:7]
 	}
 	for id, want := range map[string]int64{"10HmaX-0005vi-00": 920371185, "10HmaX-000000005vi-0000": 920371185} {
 		if got := Time(id).Unix(); got != want {
@@ -142,6 +135,27 @@ func TestIDs(t *testing.T) {
 		if IsID(id) {
 			t.Errorf("%q is an id", id)
 		}
+	}
+}
+
+// newIDs makes many ids at one instant: all differ, and the second stays what it was or grows.
+func newIDs(t *testing.T, o Options) {
+	t.Helper()
+	s := Open(t.TempDir(), o)
+	now := time.UnixMicro(1795328902999999)
+	seen := make(map[string]bool)
+	last := ""
+	length := idLength
+	if o.ShortIDs {
+		length = oldIDLength
+	}
+	for range 20000 {
+		id := s.NewID(now, 1<<22)
+		if len(id) != length || !IsID(id) || seen[id] || Time(id).Unix() < now.Unix() || id[:7] < last {
+			t.Fatalf("id %s after %s", id, last)
+		}
+		seen[id] = true
+		last = id[:7]
 	}
 }
 

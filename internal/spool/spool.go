@@ -20,6 +20,8 @@ type Options struct {
 	Split bool
 	// LocalhostNumber is localhost_number, -1 when unset. It is part of every id.
 	LocalhostNumber int
+	// ShortIDs makes new ids in the 16-character form of Exim up to 4.96; both forms are always read.
+	ShortIDs bool
 	// UID and GID own what root creates; -1 leaves it.
 	UID, GID int
 	// Fields are lines of -H files that rooms declare, in addition to the ones of this package.
@@ -41,8 +43,10 @@ type Spool struct {
 	buffers sync.Pool // of *bytes.Buffer, for receptions
 
 	mu   sync.Mutex
-	last int64           // the last id's time in ticks
-	made map[string]bool // directories that are known to exist
+	last int64 // the last id's time in ticks
+	// shared counts the short ids made in the tick last.
+	shared int64
+	made   map[string]bool // directories that are known to exist
 }
 
 // Open returns the spool of a directory. It neither creates nor opens anything.

@@ -152,6 +152,12 @@ func TestInterop(t *testing.T) {
 		w.place.Folder(name)
 	}
 	w.sender = w.configure("sender.test", "spool", w.port, routes)
+	if oldTools(t) {
+		text := strings.Replace(w.place.Read("sender.test.conf"), "primary_hostname", "short_message_ids\nprimary_hostname", 1)
+		if err := os.WriteFile(w.sender, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
 	w.exim = w.configure("exim.relay", "spool-exim", w.eximPort, "")
 	w.other = w.configure("exigo.relay", "spool-other", w.otherPort, "")
 	w.daemon = w.place.Start(w.sender, w.port)
@@ -346,12 +352,9 @@ func (w *world) deadHost(t *testing.T) {
 	}
 }
 
-var messageID = regexp.MustCompile(`\b\w{6}-\w{11}-\w{4}\b`)
+var messageID = regexp.MustCompile(`\b\w{6}-\w{6,11}-\w{2,4}\b`)
 
-// shortID makes an id as Exim had them up to 4.96 of one of today's.
-func shortID(long string) string { return long[:6] + "-" + long[12:18] + "-" + long[19:21] }
-
-// oldTools tells whether the tools installed are of a time when ids had 16 characters: they find no others.
+// oldTools tells whether the tools and the Exim installed are of a time when ids had 16 characters: they find no others.
 func oldTools(t *testing.T) bool {
 	path, err := exec.LookPath("exiqgrep")
 	if err != nil {
@@ -365,14 +368,7 @@ func oldTools(t *testing.T) bool {
 }
 
 func (w *world) logTools(t *testing.T) {
-	log := w.place.Path("readable-main")
-	text := w.place.Read("log/sender.test-main")
-	if oldTools(t) {
-		text = messageID.ReplaceAllStringFunc(text, shortID)
-	}
-	if err := os.WriteFile(log, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	log := w.place.Path("log/sender.test-main")
 	found := run(t, "exigrep", "exim.relay", log)
 	has(t, "exigrep", found, "<= mbox@sender.test", "=> mbox@exim.relay", "-> maildir@exigo.relay", "Completed")
 	if strings.Contains(found, "swaks") {
@@ -406,44 +402,34 @@ func (w *world) queueWith(t *testing.T, subject, to string) string {
 	if err != nil {
 		t.Fatalf("-odq: %v\n%s", err, out)
 	}
-	wrapper, filter := w.place.Path("exigo-with-conf"), ""
-	if oldTools(t) {
-		filter = ` | sed -E 's/\b(\w{6}-)\w{5}(\w{6}-\w{2})\w{2}\b/\1\2/'`
-	}
-	if err := os.WriteFile(wrapper, []byte("#!/bin/sh\n"+w.place.Binary+" -C "+w.sender+" \"$@\""+filter+"\n"), 0o755); err != nil {
+	wrapper := w.place.Path("exigo-with-conf")
+	if err := os.WriteFile(wrapper, []byte("#!/bin/sh\nexec "+w.place.Binary+" -C "+w.sender+" \"$@\"\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	return wrapper
 }
 
-// toExim hands a spool to Exim. Exim 4.96 knows message ids of 16 characters only, so the files are renamed as the upgrade tool
-// of 4.97 does for a downgrade.
+// toExim lets Exim work on the spool that the program filled, while its daemon runs.
 func (w *world) toExim(t *testing.T) {
 	w.queueWith(t, "handed to Exim", "maildir@exim.relay")
-	files, _ := filepath.Glob(w.place.Path("spool/input/*-[DH]"))
-	if len(files) != 2 {
+	files, _ := filepath.Glob(w.place.Path("spool/input/*-H"))
+	if len(files) != 1 {
 		t.Fatalf("in the spool: %q", files)
 	}
-	id := ""
-	for _, file := range files {
-		long := messageID.FindString(filepath.Base(file))
-		id = shortID(long)
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		target := filepath.Join(w.place.Folder("spool-exim/input"), id+filepath.Base(file)[len(long):])
-		if err := os.WriteFile(target, bytes.Replace(text, []byte(long), []byte(id), 1), 0o640); err != nil {
-			t.Fatal(err)
-		}
-		w.place.Own(target)
-		os.Remove(file)
+	id := messageID.FindString(filepath.Base(files[0]))
+	handed := w.place.Path("handed.conf")
+	text := strings.ReplaceAll(w.place.Read("exim.relay.conf"), "/spool-exim\n", "/spool\n")
+	if err := os.WriteFile(handed, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
 	}
-	has(t, "exim4 -bp", run(t, "exim4", "-C", w.exim, "-bp"), id, "<mbox@sender.test>", "maildir@exim.relay")
-	has(t, "exim4 -Mvh", run(t, "exim4", "-C", w.exim, "-Mvh", id), "Subject: handed to Exim", "<mbox@sender.test>")
-	has(t, "exim4 -Mvb", run(t, "exim4", "-C", w.exim, "-Mvb", id), "in the queue")
-	run(t, "exim4", "-C", w.exim, "-qff")
+	has(t, "exim4 -bp", run(t, "exim4", "-C", handed, "-bp"), id, "<mbox@sender.test>", "maildir@exim.relay")
+	has(t, "exim4 -Mvh", run(t, "exim4", "-C", handed, "-Mvh", id), "Subject: handed to Exim", "<mbox@sender.test>")
+	has(t, "exim4 -Mvb", run(t, "exim4", "-C", handed, "-Mvb", id), "in the queue")
+	run(t, "exim4", "-C", handed, "-qff")
 	w.arrive(t, "exim.relay", "Subject: handed to Exim\n")
+	if rest, _ := filepath.Glob(w.place.Path("spool/input/*")); len(rest) != 0 {
+		t.Errorf("Exim left %q", rest)
+	}
 }
 
 // fromExim takes over a spool that Exim filled.
