@@ -27,6 +27,7 @@ import (
 	"exigo/internal/route/accept"
 	"exigo/internal/route/dnslookup"
 	"exigo/internal/route/ipliteral"
+	"exigo/internal/route/iplookup"
 	"exigo/internal/route/manualroute"
 	"exigo/internal/route/queryprogram"
 	"exigo/internal/route/redirect"
@@ -69,6 +70,7 @@ func Default() Catalog {
 			accept.Driver(),
 			dnslookup.Driver(),
 			ipliteral.Driver(),
+			iplookup.Driver(),
 			manualroute.Driver(),
 			queryprogram.Driver(),
 			redirect.Driver(),

@@ -292,7 +292,7 @@ func readString(name, text string) (string, error) {
 		i++
 		if c == '\\' && i < len(text) {
 			var n int
-			c, n = unescape(text[i:])
+			c, n = Unescape(text[i:])
 			i += n
 		}
 		b.WriteByte(c)
@@ -310,8 +310,8 @@ func readString(name, text string) (string, error) {
 	return b.String(), nil
 }
 
-// unescape reads what stands after a backslash and says how much of s it used; s is not empty.
-func unescape(s string) (c byte, n int) {
+// Unescape reads what stands after a backslash in a quoted string (spec 6.17) and says how much of s it used; s is not empty.
+func Unescape(s string) (c byte, n int) {
 	switch s[0] {
 	case 'n':
 		return '\n', 1

@@ -84,7 +84,10 @@ func run(r *route.Run) route.Outcome {
 		}
 		return r.Postpone(0, "%s router: failed to get anything", r.Router.Name)
 	}
-	first, rest, _ := strings.Cut(answer, " ")
+	first, rest := answer, ""
+	if i := strings.IndexAny(answer, " \t\r\n"); i >= 0 {
+		first, rest = answer[:i], answer[i:]
+	}
 	saved := s.Numbers
 	defer func() { s.Numbers = saved }()
 	s.Numbers = []mail.Value{mail.Taint(answer)}
@@ -154,7 +157,7 @@ func exchange(r *route.Run, c *settings, host netip.Addr, query string) (string,
 	buf := make([]byte, maxAnswer)
 	n, err := conn.Read(buf)
 	if n == 0 {
-		return "", err
+		return "", errors.Join(err, errors.New("empty answer"))
 	}
 	return strings.TrimRight(string(buf[:n]), "\r\n\x00 "), nil
 }

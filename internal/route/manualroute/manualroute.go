@@ -7,6 +7,7 @@ import (
 	"errors"
 	"strings"
 
+	"exigo/internal/config"
 	"exigo/internal/expand"
 	"exigo/internal/list"
 	"exigo/internal/mail"
@@ -218,7 +219,7 @@ func word(text string) (first, rest string) {
 	i := 1
 	for ; i < len(text) && text[i] != '"'; i++ {
 		if text[i] == '\\' && i+1 < len(text) {
-			c, n := escape(text[i+1:])
+			c, n := config.Unescape(text[i+1:])
 			b.WriteByte(c)
 			i += n
 			continue
@@ -226,43 +227,6 @@ func word(text string) (first, rest string) {
 		b.WriteByte(text[i])
 	}
 	return b.String(), text[min(i+1, len(text)):]
-}
-
-// escape reads what stands behind a backslash in a quoted string and returns the byte and how many bytes it took.
-func escape(text string) (c byte, n int) {
-	switch c = text[0]; c {
-	case 'n':
-		return '\n', 1
-	case 'r':
-		return '\r', 1
-	case 't':
-		return '\t', 1
-	case 'b':
-		return '\b', 1
-	case 'f':
-		return '\f', 1
-	case 'v':
-		return '\v', 1
-	case 'x':
-		v := 0
-		for n = 1; n < 3 && n < len(text); n++ {
-			d := strings.IndexByte("0123456789abcdef", text[n]|0x20)
-			if text[n] < '0' || d < 0 {
-				break
-			}
-			v = v*16 + d
-		}
-		return byte(v), n
-	}
-	if c >= '0' && c <= '7' {
-		v := 0
-		for n < 3 && n < len(text) && text[n] >= '0' && text[n] <= '7' {
-			v = v*8 + int(text[n]-'0')
-			n++
-		}
-		return byte(v), n
-	}
-	return c, 1
 }
 
 // readWords reads the options of a rule: one of them may be the name of a transport.
