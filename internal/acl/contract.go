@@ -226,4 +226,18 @@ type Services struct {
 	SetDSCP func(s *expand.Scope, value int) error
 	// ReadFile reads an ACL file.
 	ReadFile func(path string) ([]byte, error)
+	// EnsureVerdict sees to it that the message has a verdict of the method ("spf"), asking the feature that makes them if there is
+	// none yet; it is in Message.Verdicts then, unless no feature makes such. nil: none does.
+	EnsureVerdict func(ctx context.Context, s *expand.Scope, method string)
+	// SendReport submits a message of our own that the message at hand gives cause for; nil: none can be sent.
+	SendReport func(ctx context.Context, s *expand.Scope, r Report) error
+}
+
+// Report is a message that a condition sends, as a mail system does: about the message at hand, to somebody who asked for it.
+type Report struct {
+	// Sender is the envelope sender, "" for none; Recipients are the envelope's.
+	Sender     string
+	Recipients []string
+	// Text is header, empty line and body with LF line ends; without Date: and Message-ID:.
+	Text string
 }

@@ -92,13 +92,26 @@ func (s *Server) aclServices() acl.Services {
 			}
 			return s.Format(s.Log.Selectors()).HostAndIdent(sc.Session)
 		},
-		Delay:       smtpserver.Delay,
-		Flush:       smtpserver.Flush,
-		SetDSCP:     smtpserver.SetDSCP,
-		Hints:       s.Hints,
-		Lists:       aclLists,
-		LogsSkipped: func(*expand.Scope) bool { return s.Log.Has(eventlog.ACLWarnSkipped) },
-		ReadFile:    os.ReadFile,
+		Delay:         smtpserver.Delay,
+		Flush:         smtpserver.Flush,
+		SetDSCP:       smtpserver.SetDSCP,
+		Hints:         s.Hints,
+		Lists:         aclLists,
+		LogsSkipped:   func(*expand.Scope) bool { return s.Log.Has(eventlog.ACLWarnSkipped) },
+		ReadFile:      os.ReadFile,
+		EnsureVerdict: s.EnsureVerdict,
+		SendReport:    s.sendACLReport,
+	}
+}
+
+// EnsureVerdict asks the features for the verdict of a method on the scope's message.
+func (s *Server) EnsureVerdict(ctx context.Context, sc *expand.Scope, method string) {
+	for _, f := range s.Catalog.Features {
+		for _, v := range f.Verdicts {
+			if v.Method == method {
+				v.Ensure(ctx, sc)
+			}
+		}
 	}
 }
 

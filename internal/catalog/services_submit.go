@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"exigo/internal/acl"
 	"exigo/internal/deliver"
 	"exigo/internal/expand"
 	"exigo/internal/mail"
@@ -90,6 +91,16 @@ func (s *Server) submitReport(ctx context.Context, to []string, parent *mail.Mes
 		g.Reference = parent.ID
 	}
 	_, err := s.Receiver.Generate(ctx, g)
+	return err
+}
+
+// sendACLReport sends what a condition of an ACL wants to report.
+func (s *Server) sendACLReport(ctx context.Context, sc *expand.Scope, r acl.Report) error {
+	g := submit.Generated{Sender: r.Sender, Recipients: r.Recipients, Text: strings.NewReader(r.Text), Delivery: s.Delivery}
+	if sc.Message != nil {
+		g.Reference = sc.Message.ID
+	}
+	_, err := s.Receiver.Generate(context.WithoutCancel(ctx), g)
 	return err
 }
 

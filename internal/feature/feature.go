@@ -5,6 +5,8 @@
 package feature
 
 import (
+	"context"
+
 	"exigo/internal/acl"
 	"exigo/internal/bounce"
 	"exigo/internal/eventlog"
@@ -47,6 +49,8 @@ type Feature struct {
 	Accept []smtpserver.Accept
 	// Reception sees every message on its way in: body, and a check before the last ACL.
 	Reception []submit.Room
+	// Verdicts are the methods of authentication whose results this feature puts into Message.Verdicts when it is asked.
+	Verdicts []Verifier
 	// TLS adjusts what is negotiated.
 	TLS []tlspolicy.Adjust
 	// Fields is what travels in the spool.
@@ -55,4 +59,13 @@ type Feature struct {
 	Tags []eventlog.Tag
 	// Bounce are per-recipient fields of delivery reports.
 	Bounce []bounce.Field
+}
+
+// Verifier makes verdicts of one method. So a room can read the verdict of another one without knowing it: acl.Services.EnsureVerdict.
+type Verifier struct {
+	// Method is the word of RFC 8601 ("spf").
+	Method string
+	// Ensure makes the verdict for the scope's session and message, if that was not done; it stands in Message.Verdicts then. It may
+	// take as long as the method's limits allow.
+	Ensure func(ctx context.Context, s *expand.Scope)
 }

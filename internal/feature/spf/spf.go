@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"exigo/internal/acl"
+	"exigo/internal/eventlog"
 	"exigo/internal/expand"
 	"exigo/internal/feature"
 	"exigo/internal/lookup"
@@ -54,6 +55,8 @@ func Feature() *feature.Feature {
 		},
 		Lookups: []*lookup.Driver{{Name: "spf", Kind: lookup.SingleKey, Find: find,
 			Doc: "Checks whether the host whose address is given in place of the file may use the address that is the key."}},
+		Verdicts: []feature.Verifier{{Method: "spf", Ensure: ensure}},
+		Tags:     []eventlog.Tag{{Name: "SPF", Doc: "the result of the SPF check", Place: eventlog.BeforeID, Received: tag}},
 		Conditions: []acl.Condition{
 			{Name: "spf", Phases: phases, Expand: true, Doc: "Tests the result of the SPF check against a list.",
 				Check: func(r *acl.Run, a mail.Value) acl.Verdict { return test(r, a, false) }},
@@ -106,6 +109,28 @@ func test(r *acl.Run, argument mail.Value, guess bool) acl.Verdict {
 	return acl.Fail
 }
 
+// ensure checks the message's sender where no condition did. What spf_guess found stays: its verdict says that it is a guess.
+func ensure(ctx context.Context, s *expand.Scope) {
+	if s.Message == nil || s.Session == nil {
+		return
+	}
+	if st := mail.State[state](&s.Message.Bag); !st.done {
+		st.check(ctx, s, false)
+	}
+}
+
+// tag is the result on the line of the reception, with the selectors spf and spf_verbose.
+func tag(m *mail.Message, on eventlog.Set) string {
+	st := mail.Peek[state](&m.Bag)
+	if st == nil || !st.done || !on.Has(eventlog.SPF) && !on.Has(eventlog.SPFVerbose) {
+		return ""
+	}
+	if st.guess {
+		return "SPF-guess=" + string(st.outcome.Result)
+	}
+	return "SPF=" + string(st.outcome.Result)
+}
+
 // deprecated are older words for results.
 func deprecated(word string) spf.Result {
 	switch word {
@@ -122,7 +147,7 @@ func matches(list string, result spf.Result) bool {
 	_, items := expand.SplitList(list)
 	for _, item := range items {
 		word, negated := strings.CutPrefix(strings.TrimSpace(item), "!")
-		if word = strings.TrimSpace(word); word != "" && (deprecated(word) == result) != negated {
+		if word = strings.TrimSpace(word); word != "" && (word == "*" || deprecated(word) == result) != negated {
 			return true
 		}
 	}

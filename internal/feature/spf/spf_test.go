@@ -154,7 +154,7 @@ func TestMatches(t *testing.T) {
 		{"pass", "pass", true}, {"pass", "fail", false}, {"!pass", "fail", true}, {"!pass", "pass", false}, {"! pass", "pass", false},
 		{"!pass : pass", "pass", true}, {"fail : softfail", "softfail", true}, {"<; fail ; none", "none", true}, {"", "pass", false},
 		{"err_perm", "permerror", true}, {"err_temp", "temperror", true}, {"err_temp", "permerror", false}, {"!err_perm", "permerror", false},
-		{"PASS", "pass", false}, {"invalid", "permerror", false}, {"fai", "fail", false},
+		{"PASS", "pass", false}, {"*", "none", true}, {"!*", "none", false}, {"invalid", "permerror", false}, {"fai", "fail", false},
 	} {
 		if got := matches(x.list, deprecated(x.result)); got != x.want {
 			t.Errorf("spf = %s with %s: %v", x.list, x.result, got)
