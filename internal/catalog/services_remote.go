@@ -21,6 +21,7 @@ func (s *Server) remoteServices() *smtp.Services {
 	}
 	for _, f := range s.Catalog.Features {
 		r.Extensions = append(r.Extensions, f.Outgoing...)
+		r.Signers = append(r.Signers, f.Signers...)
 	}
 	return r
 }

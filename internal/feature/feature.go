@@ -18,6 +18,7 @@ import (
 	"exigo/internal/spool"
 	"exigo/internal/submit"
 	"exigo/internal/tlspolicy"
+	"exigo/internal/transport"
 )
 
 // Feature is everything a room can add. A field here is a touch point; there are no others.
@@ -45,6 +46,8 @@ type Feature struct {
 	// Extensions is what a client is offered, Outgoing what is asked of a server.
 	Extensions []*smtpserver.Extension
 	Outgoing   []*smtpclient.Extension
+	// Signers put lines on top of the messages that the smtp transport sends (DKIM, then ARC).
+	Signers []*transport.Signer
 	// Accept wraps a fresh connection, before the banner.
 	Accept []smtpserver.Accept
 	// Reception sees every message on its way in: body, and a check before the last ACL.

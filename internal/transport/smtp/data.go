@@ -12,7 +12,7 @@ import (
 	"exigo/internal/transport"
 )
 
-// compose makes the copy that is sent. The filter's command may depend on the host.
+// compose makes the copy that is sent, and has it signed. The filter's command may depend on the host.
 func (t *transaction) compose() error {
 	r := t.d.run
 	header, err := r.Header()
@@ -25,7 +25,10 @@ func (t *transaction) compose() error {
 	}
 	g := r.Transport.Generic
 	t.message = &transport.Message{Header: header, Body: r.Body, Filter: filter, HeadersOnly: g.HeadersOnly, BodyOnly: g.BodyOnly}
-	return nil
+	if len(t.d.services.Signers) > 0 {
+		t.release, err = transport.Sign(t.d.ctx, r, t.message, t.d.services.Signers)
+	}
+	return err
 }
 
 // data sends the message after DATA was accepted.

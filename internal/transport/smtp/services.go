@@ -24,6 +24,8 @@ type Services struct {
 	Authenticators []*auth.Authenticator
 	// Extensions are what rooms ask of servers, in the order of the catalog.
 	Extensions []*smtpclient.Extension
+	// Signers sign messages, in the order of the catalog.
+	Signers []*transport.Signer
 	// Retry and Rules tell which hosts may be tried now.
 	Retry *retry.Hints
 	Rules *retry.Rules

@@ -37,7 +37,9 @@ type transaction struct {
 	dataReply                 *smtp.Reply
 	chunked, complete         bool
 	message                   *transport.Message
-	size                      int64
+	// release gives back what a signed message needs.
+	release func()
+	size    int64
 	// held is the part of a long header block that goes with the last chunk.
 	held []byte
 	// x is what rooms see of the transaction; nil without rooms.
@@ -82,6 +84,11 @@ func (t *transaction) run(addrs []*mail.Address) problem {
 	if t.askRooms(addrs) {
 		return problem{about: aboutNothing}
 	}
+	defer func() {
+		if t.release != nil {
+			t.release()
+		}
+	}()
 	line, err := t.mail(addrs)
 	if err == nil {
 		err = t.compose()
