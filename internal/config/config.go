@@ -134,9 +134,10 @@ type Driver struct {
 	// Check is run when an instance is complete; its error's text is worded as Exim words it and is
 	// printed with the instance's name. May be nil.
 	Check func(*Instance) error
-	// Shown gives the value that -bP shows for a boolean that is not set and whose default depends on other settings or on
-	// the driver (retry_use_local_part, log_as_local, verify_sender); ok is false for options that it knows nothing of. May be nil.
-	Shown func(i *Instance, name string) (value, ok bool)
+	// Shown gives the value that -bP shows for an option that is not set and whose default depends on other settings or on
+	// the driver (retry_use_local_part, log_as_local, verify_sender, check_string): a bool or a string, or nil for options that it knows
+	// nothing of. May be nil.
+	Shown func(i *Instance, name string) any
 }
 
 // Registry is everything that a configuration may name. The catalog makes it.

@@ -250,8 +250,11 @@ func (p *printer) option(name string, w *word, bag option.Bag, set map[string]se
 	if !ok {
 		return
 	}
-	if b, unset := field.(**bool); unset && *b == nil && p.shown != nil && p.shown.driver.Shown != nil {
-		if v, ok := p.shown.driver.Shown(p.shown, name); ok {
+	if p.shown != nil && p.shown.driver.Shown != nil && !p.shown.Set[name] {
+		switch v := p.shown.driver.Shown(p.shown, name).(type) {
+		case bool:
+			field = &v
+		case string:
 			field = &v
 		}
 	}

@@ -77,20 +77,21 @@ func (g *Generic) retryByAddress() bool {
 	return g.CheckLocalUser || g.LocalParts != "" || g.Condition != "" || g.Prefix != nil || g.Suffix != nil || g.Senders != "" || g.RequireFiles != ""
 }
 
-// ShownDefault is what -bP shows for a boolean of the driver's instance that is not set and has no fixed default.
-func (d *Driver) ShownDefault(i *Instance, name string) (value, ok bool) {
+// ShownDefault is what -bP shows for an option of the driver's instance that is not set and has no fixed default (config.Driver).
+func (d *Driver) ShownDefault(i *Instance, name string) any {
 	switch name {
 	case "verify_sender", "verify_recipient":
-		return true, true
+		verify := Settings[Generic](i).Verify
+		return verify == nil || *verify
 	case "log_as_local":
-		return d.LogAsLocal, true
+		return d.LogAsLocal
 	case "retry_use_local_part":
-		return Settings[Generic](i).retryByAddress(), true
+		return Settings[Generic](i).retryByAddress()
 	}
 	if d.Shown != nil {
 		return d.Shown(i, name)
 	}
-	return false, false
+	return nil
 }
 
 func (r *Router) mistake(err error) error {

@@ -59,8 +59,8 @@ type Driver struct {
 	// Once tells whether the router must not handle an address with any ancestor that it has handled (no_repeat_use);
 	// nil: it may, unless the ancestor has the same name.
 	Once func(i *Instance) bool
-	// Shown gives the value that -bP shows for a private option that is not set and whose default depends on others; nil: none has.
-	Shown func(i *Instance, name string) (value, ok bool)
+	// Shown gives the value that -bP shows for a private option that is not set and whose default depends on others (config.Driver); nil: none has.
+	Shown func(i *Instance, name string) any
 	// CopyRouting tells whether other addresses of the same domain may be given the same routing (same_domain_copy_routing).
 	CopyRouting func(i *Instance) bool
 }

@@ -39,8 +39,8 @@ type Driver struct {
 	Hosts func(r *Run) ([]mail.Host, error)
 	// Batch returns the batch_max and batch_id of an instance; nil for drivers that never batch.
 	Batch func(inst *config.Instance) (most int, id option.Expanded)
-	// Shown gives the value that -bP shows for a private option that is not set and whose default depends on others; nil: none has.
-	Shown func(inst *config.Instance, name string) (value, ok bool)
+	// Shown gives the value that -bP shows for a private option that is not set and whose default depends on others (config.Driver); nil: none has.
+	Shown func(inst *config.Instance, name string) any
 	// Limits says which addresses may share a run of a remote transport.
 	Limits func(t *Transport, s *expand.Scope) Limits
 }
@@ -223,13 +223,13 @@ func (r *Run) Set(o mail.Outcome) {
 // Now is the world's time, UTC or local as the clock has it.
 func (r *Run) Now() time.Time { return r.Services.World.Clock.Now() }
 
-// ShownDefault is what -bP shows for a boolean of the driver's instance that is not set and has no fixed default.
-func (d *Driver) ShownDefault(inst *config.Instance, name string) (value, ok bool) {
+// ShownDefault is what -bP shows for an option of the driver's instance that is not set and has no fixed default (config.Driver).
+func (d *Driver) ShownDefault(inst *config.Instance, name string) any {
 	if name == "retry_use_local_part" {
-		return d.Local != nil, true
+		return d.Local != nil
 	}
 	if d.Shown != nil {
 		return d.Shown(inst, name)
 	}
-	return false, false
+	return nil
 }

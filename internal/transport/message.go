@@ -9,6 +9,9 @@ import (
 	"time"
 )
 
+// FromLine is what mbox files begin a message with unless message_prefix says otherwise (spec chapters 26 and 29).
+const FromLine = "From ${if def:return_path{$return_path}{MAILER-DAEMON}} ${tod_bsdinbox}\n"
+
 // Message is one copy of a message, ready to be written: the header block of this delivery and the spooled body.
 type Message struct {
 	// Header is the header block, LF line ends, without the empty line.

@@ -57,15 +57,15 @@ func Driver() *route.Driver {
 }
 
 // shown gives the defaults of check_owner and check_group.
-func shown(i *route.Instance, name string) (value, ok bool) {
+func shown(i *route.Instance, name string) any {
 	c, local := route.Settings[settings](i), route.Settings[route.Generic](i).CheckLocalUser
 	switch name {
 	case "check_owner":
-		return c.ownerByDefault(local), true
+		return c.ownerByDefault(local)
 	case "check_group":
-		return c.groupByDefault(local), true
+		return c.groupByDefault(local)
 	}
-	return false, false
+	return nil
 }
 
 // ownerByDefault and groupByDefault tell whether owner and group of the file are checked where the options do not say; local is

@@ -128,18 +128,21 @@ func (s *settings) locks() (lockfile, fcntl, flock bool) {
 }
 
 // shown gives the locks that are used by default.
-func shown(inst *config.Instance, name string) (value, ok bool) {
+func shown(inst *config.Instance, name string) any {
 	s := option.Of[settings](inst.Options)
 	lockfile, fcntl, flock := s.locks()
 	switch name {
 	case "use_lockfile":
-		return lockfile, true
+		return lockfile
 	case "use_fcntl_lock":
-		return fcntl, true
+		return fcntl
 	case "use_flock_lock":
-		return flock, true
+		return flock
 	}
-	return false, false
+	if text := mboxText(name); text != "" && s.directory == "" && !s.maildirFormat && !s.mailstoreFormat && !s.useBSMTP {
+		return text
+	}
+	return nil
 }
 
 // check examines an instance when the configuration is read.

@@ -176,26 +176,32 @@ func failed(err error, text string) error {
 	return transport.Panic(mail.ErrnoUnknown, "%s", text)
 }
 
+// mboxText is the default for an mbox file of the option that separates messages in it; "" for other options.
+func mboxText(option string) string {
+	switch option {
+	case "message_prefix":
+		return transport.FromLine
+	case "message_suffix":
+		return "\n"
+	case "check_string":
+		return "From "
+	case "escape_string":
+		return ">From "
+	}
+	return ""
+}
+
 // texts expands prefix, suffix and the other texts.
 func texts(r *transport.Run, s *settings, j *job) error {
 	inst := r.Transport.Instance
-	prefix, suffix := string(s.messagePrefix), string(s.messageSuffix)
-	j.Check, j.Escape = s.checkString, s.escapeString
-	isFile := j.Format == mbox
-	if isFile && !s.useBSMTP {
-		if !inst.Set["message_prefix"] {
-			prefix = "From ${if def:return_path{$return_path}{MAILER-DAEMON}} ${tod_bsdinbox}\n"
+	text := func(name, given string) string {
+		if j.Format == mbox && !s.useBSMTP && !inst.Set[name] {
+			return mboxText(name)
 		}
-		if !inst.Set["message_suffix"] {
-			suffix = "\n"
-		}
-		if !inst.Set["check_string"] {
-			j.Check = "From "
-		}
-		if !inst.Set["escape_string"] {
-			j.Escape = ">From "
-		}
+		return given
 	}
+	prefix, suffix := text("message_prefix", string(s.messagePrefix)), text("message_suffix", string(s.messageSuffix))
+	j.Check, j.Escape = text("check_string", s.checkString), text("escape_string", s.escapeString)
 	if s.useBSMTP {
 		j.Check, j.Escape = ".", ".."
 	}

@@ -76,6 +76,12 @@ func Driver() *transport.Driver {
 			s := option.Of[settings](inst.Options)
 			return s.batchMax, s.batchID
 		},
+		Shown: func(inst *config.Instance, name string) any {
+			if text := option.Of[settings](inst.Options).defaultText(name); text != "" {
+				return text
+			}
+			return nil
+		},
 	}
 }
 

@@ -237,16 +237,26 @@ func recipient(r *transport.Run) string {
 	return a.Prefix + a.LocalPart + a.Suffix + "@" + a.Domain
 }
 
+// defaultText is what stands before or after the message where message_prefix or message_suffix do not say; "" for other options.
+func (s *settings) defaultText(option string) string {
+	switch {
+	case s.useBSMTP:
+	case option == "message_prefix":
+		return transport.FromLine
+	case option == "message_suffix":
+		return "\n"
+	}
+	return ""
+}
+
 // texts expands prefix and suffix.
 func texts(r *transport.Run, s *settings, j *job) error {
 	prefix, suffix, set := string(s.messagePrefix), string(s.messageSuffix), r.Transport.Instance.Set
-	if !s.useBSMTP {
-		if !set["message_prefix"] {
-			prefix = "From ${if def:return_path{$return_path}{MAILER-DAEMON}} ${tod_bsdinbox}\n"
-		}
-		if !set["message_suffix"] {
-			suffix = "\n"
-		}
+	if !set["message_prefix"] {
+		prefix = s.defaultText("message_prefix")
+	}
+	if !set["message_suffix"] {
+		suffix = s.defaultText("message_suffix")
 	}
 	if j.Check, j.Escape = s.checkString, s.escapeString; !set["escape_string"] {
 		j.Check = ""

@@ -96,7 +96,7 @@ var options = option.Table[Settings]{Scope: "transport smtp", Rows: []option.Row
 	{Name: "message_linelength_limit", Default: "998", Field: func(s *Settings) any { return &s.MessageLineLengthLimit }, Doc: "Messages with longer lines are failed; zero or less is no limit."},
 	{Name: "multi_domain", Default: "true", Field: func(s *Settings) any { return &s.MultiDomain }, Doc: "One copy may have recipients in several domains."},
 	{Name: "port", Field: func(s *Settings) any { return &s.Port }, Doc: "Port or service to connect to; that of the protocol if unset."},
-	{Name: "protocol", Field: func(s *Settings) any { return &s.Protocol }, Doc: "smtp (unless set), lmtp, or smtps for TLS from the start."},
+	{Name: "protocol", Default: "smtp", Field: func(s *Settings) any { return &s.Protocol }, Doc: "smtp, lmtp, or smtps for TLS from the start."},
 	{Name: "retry_include_ip_address", Default: "true", Field: func(s *Settings) any { return &s.RetryIncludeIPAddress }, Doc: "Retry data is kept per address of a host rather than per name."},
 	{Name: "serialize_hosts", Field: func(s *Settings) any { return &s.SerializeHosts }, Doc: "Hosts that get one connection at a time."},
 	{Name: "size_addition", Default: "1024", Field: func(s *Settings) any { return &s.SizeAddition }, Doc: "Added to the size announced by SIZE=; negative: no SIZE=."},
@@ -117,7 +117,15 @@ var options = option.Table[Settings]{Scope: "transport smtp", Rows: []option.Row
 
 // Driver is the transport.
 func Driver() *transport.Driver {
-	return &transport.Driver{Name: "smtp", Doc: "Delivers to other hosts by SMTP or LMTP.", Options: options, Check: check, Remote: remote, Limits: limits, Hosts: hosts}
+	return &transport.Driver{Name: "smtp", Doc: "Delivers to other hosts by SMTP or LMTP.", Options: options, Check: check, Remote: remote, Limits: limits, Hosts: hosts, Shown: shown}
+}
+
+// shown gives the default of port, which follows the protocol.
+func shown(inst *config.Instance, name string) any {
+	if name == "port" {
+		return Of(inst).Protocol
+	}
+	return nil
 }
 
 // Of returns the options of an instance of the transport.
