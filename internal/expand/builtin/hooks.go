@@ -1,10 +1,7 @@
 package builtin
 
 import (
-	"strings"
-
 	"exigo/internal/expand"
-	"exigo/internal/mail"
 )
 
 // hookItems are items whose work is done by higher layers or cannot be done.
@@ -73,62 +70,4 @@ func testACL(s *expand.Scope, args []expand.Value) (bool, error) {
 	accepted, text, err := runACL(s, args)
 	s.Value = text
 	return accepted, err
-}
-
-// evalAuthResults writes what is known of the message as RFC 8601 says: the client's name and its authentication, which are the
-// session's, then the verdicts of features in their order, each on a line of its own.
-func evalAuthResults(s *expand.Scope, args []expand.Value) (expand.Value, error) {
-	var b strings.Builder
-	b.WriteString("Authentication-Results: ")
-	b.WriteString(args[0].S)
-	verdicts := sessionVerdicts(s)
-	if s.Message != nil {
-		verdicts = append(verdicts, s.Message.Verdicts...)
-	}
-	for _, v := range verdicts {
-		b.WriteString(";\n\t" + v.Method + "=" + v.Result)
-		if v.Comment != "" {
-			b.WriteString(" (" + v.Comment + ")")
-			if v.Method == "dkim" {
-				b.WriteString("\n\t\t")
-			}
-		}
-		if v.Reason != "" {
-			b.WriteString(" reason=\"" + quoter.Replace(v.Reason) + "\"")
-		}
-		for _, p := range v.Properties {
-			b.WriteString(" " + p.Type + "." + p.Name + "=" + p.Value)
-		}
-	}
-	return expand.Value{S: b.String(), Tainted: len(verdicts) > 0 || args[0].Tainted}, nil
-}
-
-// sessionVerdicts gives iprev and auth.
-func sessionVerdicts(s *expand.Scope) (list []mail.Verdict) {
-	c := s.Session
-	if c == nil {
-		return nil
-	}
-	if c.Host.IsValid() && c.NameLookup != mail.NameNotTried {
-		v := mail.Verdict{Method: "iprev", Result: "pass", Comment: c.HostName, Properties: []mail.Property{{Type: "smtp", Name: "remote-ip", Value: c.Host.Unmap().String()}}}
-		switch c.NameLookup {
-		case mail.NameFailed:
-			v.Result = "fail"
-		case mail.NameDeferred:
-			v.Result = "temperror"
-		}
-		list = append(list, v)
-	}
-	if c.Authenticator != "" {
-		v := mail.Verdict{Method: "auth", Result: "pass", Comment: lower(c.AuthPublicName)}
-		kind := "smtp"
-		if v.Comment == "tls" {
-			kind = "x509"
-		}
-		if c.AuthID != "" {
-			v.Properties = []mail.Property{{Type: kind, Name: "auth", Value: c.AuthID}}
-		}
-		list = append(list, v)
-	}
-	return list
 }

@@ -130,13 +130,35 @@ func TestCertificate(t *testing.T) {
 	}
 }
 
+// TestAuthResults has the forms of exim 4.96 and of the conformance tests.
 func TestAuthResults(t *testing.T) {
-	c := &mail.Session{Host: netip.MustParseAddr("127.0.0.1"), HostName: "localhost", NameLookup: mail.NameFound, Authenticator: "x", AuthPublicName: "TLS", AuthID: "server2.example.org"}
-	m := &mail.Message{Session: c, Verdicts: []mail.Verdict{{Method: "dkim", Result: "fail", Comment: "body hash mismatch", Properties: []mail.Property{{Type: "header", Name: "d", Value: "test.ex"}}}, {Method: "arc", Result: "none"}}}
+	host := netip.MustParseAddr("127.0.0.1")
+	dkim := mail.Verdict{Method: "dkim", Result: "fail", Comment: "body hash mismatch", Properties: []mail.Property{{Type: "header", Name: "d", Value: "test.ex"}}}
 	e := testEngine(t)
-	want := "Authentication-Results: h;\n\tiprev=pass (localhost) smtp.remote-ip=127.0.0.1;\n\tauth=pass (tls) x509.auth=server2.example.org;\n\tdkim=fail (body hash mismatch)\n\t\t header.d=test.ex;\n\tarc=none"
-	if v, err := e.Expand(e.NewScope(context.Background(), nil, nil, m), "${authresults{h}}"); err != nil || v.S != want {
-		t.Errorf("%q %v", v.S, err)
+	primary := e.NewScope(context.Background(), nil, nil, nil).Settings().PrimaryHostname
+	for _, x := range []struct {
+		session  mail.Session
+		message  mail.Message
+		verdicts []mail.Verdict
+		want     string
+	}{
+		{session: mail.Session{Host: host, HostName: "localhost", NameLookup: mail.NameFound, Authenticator: "x", AuthPublicName: "tls", AuthID: "server2.example.org", SMTP: true},
+			verdicts: []mail.Verdict{{Method: "arc", Result: "none"}, dkim, {Method: "spf", Result: "none", Properties: []mail.Property{{Type: "smtp", Name: "helo", Value: "a;b"}}}},
+			want: ";\n\tiprev=pass (localhost) smtp.remote-ip=127.0.0.1;\n\tauth=pass (tls) x509.auth=server2.example.org;\n\tspf=none smtp.helo=\"a;b\";" +
+				"\n\tdkim=fail (body hash mismatch)\n\t\t header.d=test.ex;\n\tarc=none"},
+		{session: mail.Session{Host: host, NameLookup: mail.NameFailed, Authenticator: "plain", AuthPublicName: "PLAIN", AuthID: "jo e", SMTP: true},
+			want: ";\n\tiprev=fail smtp.remote-ip=127.0.0.1;\n\tauth=pass (PLAIN) smtp.auth=\"jo e\""},
+		{session: mail.Session{Host: host, NameLookup: mail.NameDeferred, SMTP: true}, want: ";\n\tiprev=temperror smtp.remote-ip=127.0.0.1"},
+		{session: mail.Session{Host: host, SMTP: true}, want: ""},
+		{session: mail.Session{Local: true}, message: mail.Message{Protocol: "local"}, want: ";\n\tlocal=pass (non-smtp, " + primary + ")"},
+		{session: mail.Session{Local: true, AuthID: "root"}, message: mail.Message{Protocol: "local"}, want: ";\n\tlocal=pass (non-smtp, " + primary + ") u=root"},
+		{session: mail.Session{Local: true, SMTP: true, AuthID: "root"}, want: ""}, {session: mail.Session{Local: true}, message: mail.Message{Protocol: "local-esmtp"}, want: ""},
+	} {
+		m := x.message
+		m.Session, m.Verdicts = &x.session, x.verdicts
+		if v, err := e.Expand(e.NewScope(context.Background(), nil, nil, &m), "${authresults{h}}"); err != nil || v.S != "Authentication-Results: h"+x.want {
+			t.Errorf("\n got %q %v\nwant %q", v.S, err, x.want)
+		}
 	}
 }
 

@@ -17,7 +17,7 @@ const guessComment = "best guess record for domain"
 // verdicts puts the result in the place of an earlier one, or first: Authentication-Results has SPF before the methods that look at the
 // data.
 func verdicts(list []mail.Verdict, st *state) []mail.Verdict {
-	p := mail.Property{Type: "smtp", Name: "mailfrom", Value: token(st.outcome.Domain)}
+	p := mail.Property{Type: "smtp", Name: "mailfrom", Value: st.outcome.Domain}
 	if st.outcome.HELO {
 		p.Name = "helo"
 	}
