@@ -298,7 +298,7 @@ func (s *Server) connect() {
 	}
 	s.Deliverer = &deliver.Deliverer{World: s.World, Config: s.Config, Main: s.Main, Engine: s.Engine, Spool: s.Spool, Log: s.Log,
 		Routes: s.Routes, Transports: s.Transports, Services: services, Rules: s.Rules, Hints: s.retryHints(), Steward: s.Steward,
-		Format: s.Format, Bouncer: bouncer, Waiting: s.waitForAddress, Finished: s.handOn}
+		Format: s.Format, Bouncer: bouncer, Waiting: s.waitForHosts, Finished: s.handOn}
 	s.Runner = &queue.Runner{World: s.World, Main: s.Main, Spool: s.Spool, Log: s.Log, Deliver: s.Deliverer.Message, Workers: s.workers(), RouteFirst: s.World.Quirks.On}
 	s.Receiver = submit.New(s.submitServices())
 	s.SMTP = smtpserver.New(s.smtpServices(), nil)

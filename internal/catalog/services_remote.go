@@ -8,7 +8,6 @@ import (
 	"exigo/internal/deliver"
 	"exigo/internal/eventlog"
 	"exigo/internal/hints"
-	"exigo/internal/mail"
 	"exigo/internal/transport/smtp"
 )
 
@@ -17,7 +16,7 @@ func (s *Server) remoteServices() *smtp.Services {
 	r := &smtp.Services{Pool: s.Pool, PerMessage: s.World.Quirks.On, TLS: s.TLS, Authenticators: s.Authenticators, Retry: s.retryHints(),
 		Rules: s.Rules, LogPort: s.Log.Has(eventlog.OutgoingPort)}
 	if s.World.Quirks.On {
-		r.Wait = s.waitForHosts
+		r.Wait, r.Next = s.waitForHosts, s.nextWaiting
 	}
 	for _, f := range s.Catalog.Features {
 		r.Extensions = append(r.Extensions, f.Outgoing...)
@@ -40,23 +39,15 @@ func (s *Server) waitForHosts(_ context.Context, transport string, hosts []strin
 	}
 }
 
-// waitForAddress notes in the first stage of a queue run for which hosts a message waits.
-func (s *Server) waitForAddress(ctx context.Context, id string, a *mail.Address) {
-	var hosts []string
-	for _, h := range a.Hosts {
-		hosts = append(hosts, h.Name)
-	}
-	s.waitForHosts(ctx, a.Transport, hosts, id)
-}
-
-// nextWaiting takes a message that waits for a host off the list; those that are gone go with it.
-func (s *Server) nextWaiting(transport, host string) (next string) {
+// nextWaiting takes a message that waits for a host off the list, other than the one that asks; those that are gone, and the one
+// that asks, go with it.
+func (s *Server) nextWaiting(transport, host, asking string) (next string) {
 	s.hintFailed(hints.WaitTable(transport).Update(s.Hints, host, func(w hints.Wait, _ time.Time, found bool) (hints.Wait, hints.Action) {
 		if !found {
 			return w, hints.Keep
 		}
 		for len(w.IDs) > 0 && next == "" {
-			if id := w.IDs[0]; s.Spool.Exists(id, "") {
+			if id := w.IDs[0]; id != asking && s.Spool.Exists(id, "") {
 				next = id
 			}
 			w.IDs = w.IDs[1:]

@@ -44,8 +44,8 @@ type Deliverer struct {
 	Steward steward.Steward
 	// Bouncer writes bounces, warnings and success reports.
 	Bouncer *bounce.Writer
-	// Waiting, if set, notes that a message waits for the hosts of an address (two-stage queue runs).
-	Waiting func(ctx context.Context, id string, addr *mail.Address)
+	// Waiting, if set, notes that a message waits for hosts of a transport (two-stage queue runs).
+	Waiting func(ctx context.Context, transport string, hosts []string, id string)
 	// Finished, if set, is told when an attempt for a message is over and its lock is released.
 	Finished func(ctx context.Context, id string)
 	// Format makes the builder of log lines with the rooms' fields.
@@ -60,12 +60,12 @@ type Options struct {
 	Force, Thaw bool
 	// QueueRun says that a queue runner asks: retry times are respected.
 	QueueRun bool
-	// LocalOnly delivers locally only (-ql); RouteOnly only routes, to fill the wait hints (first stage of -qq).
+	// LocalOnly delivers locally only (-ql); RouteOnly likewise, and fills the wait hints (first stage of -qq).
 	LocalOnly, RouteOnly bool
 	// Give up: fail all addresses (-Mg), as Caller asked.
 	GiveUp bool
 	Caller string
-	// Continue says that the message waited for a host to which a connection is open now: retry times do not hold it back.
+	// Continue says that the message waited for a host to which a connection is open now: the host's retry time does not hold it back.
 	Continue bool
 	// DontDeliver pretends (-N).
 	DontDeliver bool
@@ -224,10 +224,6 @@ func (a *attempt) run() Status {
 		a.failLoop()
 	} else if !a.options.GiveUp {
 		a.routeAll()
-		if a.options.RouteOnly {
-			a.rememberWaiting()
-			return Waiting
-		}
 		a.outstanding = len(a.local) + len(a.remote)
 		a.deliverLocal()
 		a.deliverRemote()

@@ -117,7 +117,9 @@ func (a *attempt) logDeferral(addr *mail.Address) {
 		to |= eventlog.Panic
 	}
 	a.d.Log.Write(eventlog.Entry{To: to, ID: a.msg.ID, Text: text})
-	a.note(text[len("== "):])
+	if !d.Routing { // nothing was tried
+		a.note(text[len("== "):])
+	}
 }
 
 // completed writes the last line of a message.

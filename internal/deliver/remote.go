@@ -125,9 +125,19 @@ func (a *attempt) rememberWaiting() {
 	}
 }
 
-// waits notes that the message waits for the hosts of an address.
+// waits notes that the message waits for the hosts of an address: those that its transport would try.
 func (a *attempt) waits(addr *mail.Address) {
-	if a.d.Waiting != nil {
-		a.d.Waiting(a.ctx, a.msg.ID, addr)
+	t := a.d.Transports[addr.Transport]
+	if a.d.Waiting == nil || t == nil || t.Driver.Hosts == nil {
+		return
 	}
+	hosts, err := t.Driver.Hosts(a.runFor([]*mail.Address{addr}))
+	if err != nil {
+		return // the delivery will say so
+	}
+	names := make([]string, 0, len(hosts))
+	for _, h := range hosts {
+		names = append(names, h.Name)
+	}
+	a.d.Waiting(a.ctx, t.Name, names, a.msg.ID)
 }

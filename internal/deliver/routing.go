@@ -150,15 +150,21 @@ func (a *attempt) listed(addr *mail.Address, domains, option string, errno int, 
 	return false
 }
 
-// notYet defers an address whose retry time for routing has not come. Immediate deliveries always route.
+// notYet defers an address whose retry time for routing has not come. Immediate deliveries always route; those over a connection that
+// is open already route no domain that could not be routed before.
 func (a *attempt) notYet(addr *mail.Address) bool {
-	if !a.options.QueueRun || a.options.Force || a.options.Continue {
+	if !a.options.QueueRun && !a.options.Continue || a.options.Force {
 		return false
 	}
 	domain := strings.ToLower(addr.Address[strings.LastIndexByte(addr.Address, '@')+1:])
 	keys := []string{"R:" + domain, "R:" + addr.Address, "R:" + addr.Address + ":<" + a.msg.Sender + ">"}
-	for _, key := range keys {
+	for i, key := range keys {
 		r, ok := a.d.Hints.Look(a.ctx, key, a.now)
+		if ok && i == 0 && a.options.Continue {
+			addr.RetrySkipped = true
+			a.deferAddress(addr, mail.ErrnoRoutingRetry, "reusing SMTP connection skips previous routing defer")
+			return true
+		}
 		if !ok || !a.now.Before(r.Next) {
 			continue
 		}
@@ -295,11 +301,14 @@ const (
 )
 
 // queueDomain defers remote deliveries that wait for a queue run: -odqs, queue_smtp_domains, and the control queue with
-// first_pass_route; and those that are left out of a local queue run.
+// first_pass_route; and those that are left out of a local queue run or of the first stage of a run with two.
 func (a *attempt) queueDomain(addr *mail.Address) bool {
-	if a.options.LocalOnly {
+	if a.options.LocalOnly || a.options.RouteOnly {
 		a.deferAddress(addr, 0, "")
 		addr.RetrySkipped = true
+		if a.options.RouteOnly {
+			a.waits(addr)
+		}
 		return true
 	}
 	if a.options.QueueRun || a.options.Force {

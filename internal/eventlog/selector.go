@@ -114,7 +114,7 @@ func SelectorRows() [selectorCount]SelectorRow {
 		Millisec:                  {"millisec", false, "millisecond timestamps and RT, QT, DT, D times"},
 		MsgID:                     {"msg_id", true, "Message-ID: value on <= lines"},
 		MsgIDCreated:              {"msg_id_created", false, "Message-ID: value on <= lines when one had to be added"},
-		OutgoingInterface:         {"outgoing_interface", false, "local interface on => lines"},
+		OutgoingInterface:         {"outgoing_interface", true, "local interface on => lines, with incoming_interface"},
 		OutgoingPort:              {"outgoing_port", false, "remote port on => lines"},
 		PID:                       {"pid", false, "process id"},
 		Pipelining:                {"pipelining", false, "PIPELINING use, on <= and => lines"},

@@ -43,8 +43,8 @@ type Conn struct {
 	Messages int
 	// Pipelining is whether commands may be sent ahead of replies; Chunking whether BDAT is used.
 	Pipelining, Chunking bool
-	// Delivered says that the last transaction ended with a message accepted.
-	Delivered bool
+	// Progress says that the last transaction settled a recipient: delivered or refused for good.
+	Progress bool
 	// NeedsReset says that a transaction was left unfinished: RSET must come before the next MAIL.
 	NeedsReset bool
 	// Settings are those the connection was made with.

@@ -114,8 +114,8 @@ func (p *Pool) expire(key string, k *parked) {
 
 // Finish says that the owner, a message, has been dealt with: connections kept for it are handed to the message that next names
 // for their transport and host (those of the wait hints), or ended when it names none. It returns the messages that got one; they
-// are to be delivered now. Only a connection that just took a message is handed on (spec 30.1).
-func (p *Pool) Finish(owner string, next func(transport, host string) (id string)) []string {
+// are to be delivered now. Only a connection that just settled a recipient is handed on (spec 30.1).
+func (p *Pool) Finish(owner string, next func(transport, host, asking string) (id string)) []string {
 	if p == nil || owner == "" {
 		return nil
 	}
@@ -138,10 +138,10 @@ func (p *Pool) Finish(owner string, next func(transport, host string) (id string
 	p.mu.Unlock()
 	for _, c := range mine {
 		id := ""
-		if c.Delivered && next != nil {
-			id = next(c.Settings.Transport, c.Settings.Host)
+		if c.Progress && next != nil {
+			id = next(c.Settings.Transport, c.Settings.Host, owner)
 		}
-		if id == "" || id == owner {
+		if id == "" {
 			c.Quit()
 			continue
 		}

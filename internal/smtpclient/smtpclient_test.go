@@ -236,12 +236,12 @@ func TestPool(t *testing.T) {
 	mine.Owner, mine.Transport = "m1", "t1"
 	for _, delivered := range []bool{false, true} {
 		c := open()
-		c.Settings, c.Delivered = &mine, delivered
+		c.Settings, c.Progress = &mine, delivered
 		p.Give(c)
 		if p.Take(t.Context(), s) != nil {
 			t.Error("somebody else's connection")
 		}
-		heirs := p.Finish("m1", func(transport, host string) string { return transport + host })
+		heirs := p.Finish("m1", func(transport, host, asking string) string { return transport + host })
 		if got := fmt.Sprint(heirs); delivered && got != "[t1h.test]" || !delivered && got != "[]" {
 			t.Errorf("heirs %s", got)
 		}

@@ -122,7 +122,7 @@ func (t *transaction) ended(r smtp.Reply, err error, pipelined bool) problem {
 
 // delivered records a success.
 func (t *transaction) delivered(a *mail.Address, confirmation string, further bool) {
-	t.c.Delivered = true
+	t.c.Progress = true
 	d := t.d
 	o := mail.Outcome{Result: mail.Delivered, Confirmation: confirmation, Further: further, Size: t.size, DeliveryTime: d.run.Now().Sub(d.started)}
 	t.decorate(&o)

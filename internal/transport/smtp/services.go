@@ -16,8 +16,8 @@ type Services struct {
 	Pool *smtpclient.Pool
 	// PerMessage keeps connections for further copies of the same message only; when it is done, Pool.Finish must be called.
 	PerMessage bool
-	// Next names the message that waits for the transport's host, "" for none; with PerMessage it gets the connection.
-	Next func(transport, host string) (id string)
+	// Next names a message that waits for the transport's host other than asking, "" for none; with PerMessage it gets the connection.
+	Next func(transport, host, asking string) (id string)
 	// TLS makes handshakes; nil: STARTTLS is not used.
 	TLS *tlspolicy.Policy
 	// Authenticators are the configured ones, in order.

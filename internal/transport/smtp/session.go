@@ -105,10 +105,10 @@ func (d *delivery) part(c *smtpclient.Conn) {
 	}
 	if d.services.PerMessage && d.services.Next != nil {
 		next := ""
-		if c.Delivered {
-			next = d.services.Next(c.Settings.Transport, c.Settings.Host)
+		if c.Progress {
+			next = d.services.Next(c.Settings.Transport, c.Settings.Host, d.run.Message.ID)
 		}
-		if next == "" || next == d.run.Message.ID {
+		if next == "" {
 			c.Quit()
 			return
 		}

@@ -80,7 +80,7 @@ const pipelineBytes = 4096
 // run sends the message. The result says what a problem was about.
 func (t *transaction) run(addrs []*mail.Address) problem {
 	t.c.Messages++
-	t.c.Delivered = false
+	t.c.Progress = false
 	if t.askRooms(addrs) {
 		return problem{about: aboutNothing}
 	}
@@ -377,6 +377,7 @@ func (t *transaction) recipient(a *mail.Address, r smtp.Reply) {
 	o := mail.Outcome{Result: mail.Failed, Message: text, Diagnosis: smtpclient.ReplyText(r)}
 	t.decorate(&o)
 	if r.Permanent() {
+		t.c.Progress = true
 		d.settle([]*mail.Address{a}, o)
 		return
 	}
