@@ -68,7 +68,13 @@ func (b *bench) compile(text string) (err error) {
 		last := &b.config.ACLs[len(b.config.ACLs)-1]
 		last.Lines = append(last.Lines, l)
 	}
-	b.program, err = Compile(b.config, Words{}, Services{
+	room := Verification{Name: "room", Phases: Phases(Data, Rcpt), Check: func(_ *Run, options []string) Verdict {
+		if strings.Join(options, "|") == "a:b|c" {
+			return OK
+		}
+		return Fail
+	}}
+	b.program, err = Compile(b.config, Words{Verify: []Verification{room}}, Services{
 		Lists: testLists(),
 		Log: func(_ *expand.Scope, targets LogTargets, line string) {
 			prefix := ""
@@ -151,6 +157,9 @@ func TestStatements(t *testing.T) {
 		{"warn log_message = once\n warn log_message = once\n accept", "OK |  |  // H=(a.b) [1.2.3.4] Warning: once"},
 		{"warn condition = foo\n accept", "OK |  |  // H=(a.b) [1.2.3.4] Warning: ACL \"warn\" statement skipped: condition test deferred: invalid \"condition\" value \"foo\""},
 		{"warn verify = foo\n accept", "ERROR |  | " + verifyItemsText + "foo\""},
+		{"accept verify = ROOM / a:b /c", "OK |  | "},
+		{"accept verify = room", "FAIL |  | "},
+		{"accept verify = room=x", "ERROR |  | " + verifyItemsText + "room=x\""},
 		{"accept domains = ${if eq{a}{b}{x}fail}", "FAIL |  | "},
 		{"accept !domains = ${if eq{a}{b}{x}fail}", "OK |  | "},
 		{"accept !condition = ${if eq{a}{b}{x}fail}", "OK |  | "},

@@ -213,10 +213,11 @@ type words struct {
 	verify     []verifyItem
 }
 
-// Words are the conditions and controls that rooms add.
+// Words are the conditions, controls and things to verify that rooms add.
 type Words struct {
 	Conditions []Condition
 	Controls   []Control
+	Verify     []Verification
 }
 
 // newWords merges the package's own rows with those of rooms. A name declared twice is a programmer's mistake.
@@ -229,6 +230,10 @@ func newWords(more Words) *words {
 			}
 			w.conditions[rows[i].Name] = &rows[i]
 		}
+	}
+	for _, v := range more.Verify {
+		w.verify = append(w.verify, verifyItem{name: v.Name, phases: v.Phases, options: true,
+			check: func(r *Run, _, _ string, options []string) Verdict { return v.Check(r, options) }})
 	}
 	for _, rows := range [][]Control{Controls(), more.Controls} {
 		for i := range rows {

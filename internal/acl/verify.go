@@ -18,6 +18,16 @@ type verifyItem struct {
 	check func(r *Run, text, value string, options []string) Verdict
 }
 
+// Verification is a thing that a room can verify: "verify = NAME/options".
+type Verification struct {
+	// Name is the word; Doc one sentence for the reference.
+	Name, Doc string
+	// Phases are the ACLs in which it may be used.
+	Phases PhaseSet
+	// Check does it; options are the parts after the slashes, without white space at their ends.
+	Check func(r *Run, options []string) Verdict
+}
+
 // afterHeaders are the phases in which the message's header lines are there.
 var afterHeaders = Phases(MIME, DKIM, PRDR, Data, Quit, NotQuit, NotSMTP, NotSMTPMIME)
 

@@ -39,6 +39,7 @@ func (c Catalog) aclWords() acl.Words {
 	for _, f := range c.Features {
 		w.Conditions = append(w.Conditions, f.Conditions...)
 		w.Controls = append(w.Controls, f.Controls...)
+		w.Verify = append(w.Verify, f.Verify...)
 	}
 	return w
 }

@@ -40,9 +40,10 @@ type Feature struct {
 	Operators []expand.Operator
 	Tests     []expand.Condition
 	Lookups   []*lookup.Driver
-	// Conditions and Controls are words of ACLs.
+	// Conditions and Controls are words of ACLs, Verify what the condition verify can verify.
 	Conditions []acl.Condition
 	Controls   []acl.Control
+	Verify     []acl.Verification
 	// Extensions is what a client is offered, Outgoing what is asked of a server.
 	Extensions []*smtpserver.Extension
 	Outgoing   []*smtpclient.Extension
