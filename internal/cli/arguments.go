@@ -75,6 +75,12 @@ type Arguments struct {
 	QueueTimes    []time.Duration
 	Tag           string // -L
 	MessageSet    string // -Mset
+	MoveTo        string // -MG
+}
+
+// stays tells whether the process is to be a daemon.
+func (a *Arguments) stays() bool {
+	return a.Mode == ModeDaemon || a.Mode == ModeWait || a.Mode == ModeQueueRun && a.Queue.Interval > 0
 }
 
 // MacroDefinition is one -D.
@@ -97,7 +103,6 @@ type Submission struct {
 	SMTPTimeout    time.Duration // -os
 	Mua            bool          // -U
 	NotesGateway   bool          // -G
-	QueueName      string        // -MG
 }
 
 // Delivery is when a submitted message is delivered.

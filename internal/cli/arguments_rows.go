@@ -87,15 +87,11 @@ func hostMode(sub string) func(p *parser, word, _ string) error {
 func messageRows() []optionRow {
 	var rows []optionRow
 	rows = append(rows, optionRow{"-MG", true, func(p *parser, w, _ string) error {
-		name, err := p.next(w)
-		p.a.Submission.QueueName = name
-		if err != nil || p.a.Mode == ModeMessage {
+		var err error
+		if p.a.MoveTo, err = p.next(w); err != nil {
 			return err
 		}
-		if len(p.args) > 0 && isMessageID(p.args[0]) {
-			return p.setMode(ModeMessage, "G")
-		}
-		return nil
+		return p.setMode(ModeMessage, "G")
 	}})
 	rows = append(rows, optionRow{"-Mset", true, func(p *parser, w, _ string) (err error) {
 		p.a.MessageSet, err = p.next(w)
@@ -105,10 +101,6 @@ func messageRows() []optionRow {
 		rows = append(rows, mode("-M"+sub, ModeMessage, sub))
 	}
 	return rows
-}
-
-func isMessageID(s string) bool {
-	return len(s) == 16 && s[6] == '-' && s[13] == '-' || len(s) == 23 && s[6] == '-' && s[18] == '-'
 }
 
 func submissionRows() []optionRow {

@@ -43,7 +43,7 @@ func TestParseArguments(t *testing.T) {
 			return a.ConfigFile == "/x" && a.Macros[0] == MacroDefinition{"A", "b"} && a.Operands[0] == "+list"
 		}},
 		{"exim -Mrm 1abcde-000000-00", ModeMessage, "rm", func(a *Arguments) bool { return len(a.Operands) == 1 }},
-		{"exim -MG fast 1abcde-000000-00", ModeMessage, "G", func(a *Arguments) bool { return a.Submission.QueueName == "fast" }},
+		{"exim -MG fast 1abcde-000000-00", ModeMessage, "G", func(a *Arguments) bool { return a.MoveTo == "fast" }},
 		{"exim -oMa 1.2.3.4.25 -oMr esmtp -bs", ModeSMTP, "", func(a *Arguments) bool { return a.Submission.Host == "1.2.3.4.25" }},
 		{"exim -d-all+dns -bt x@y", ModeTest, "", func(a *Arguments) bool { return a.Debug && a.DebugSpec == "-all+dns" }},
 		{"exim -Tqt 3m/15m/2d -q", ModeQueueRun, "", func(a *Arguments) bool { return len(a.QueueTimes) == 3 && a.QueueTimes[2] == 48*time.Hour }},

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -47,19 +48,24 @@ type Daemon struct {
 	listeners []net.Listener
 	sessions  sync.WaitGroup
 	pidFile   string
+	// inherited is the socket of -bw; open counts sessions.
+	inherited *inherited
+	open      atomic.Int32
 }
 
 // Run serves until ctx ends, then waits a little for what is under way.
 func (d *Daemon) Run(ctx context.Context) error {
-	places, err := endpoints(d.Server.Main, d.Arguments.Ports, d.Arguments.TLSOnConnect)
+	places, err := d.places()
 	if err != nil {
 		return d.fatal("%v", err)
 	}
 	if err := d.Server.PrepareSpool(); err != nil {
 		return d.fatal("failed to create directory %s: %s", d.Server.Main.SpoolDirectory, osReason(err))
 	}
-	if err := d.writePIDFile(); err != nil {
-		d.Server.Log.Panicf("", "%v", err)
+	if d.inherited == nil {
+		if err := d.writePIDFile(); err != nil {
+			d.Server.Log.Panicf("", "%v", err)
+		}
 	}
 	ports := make([]int, 0, len(places))
 	for _, e := range places {
@@ -81,7 +87,13 @@ func (d *Daemon) Run(ctx context.Context) error {
 		d.sessions.Add(1)
 		go d.accept(ctx, l, e.tls)
 	}
-	d.openLocalSocket(ctx)
+	if d.inherited != nil {
+		d.listeners = append(d.listeners, d.inherited)
+		d.sessions.Add(1)
+		go d.accept(ctx, d.inherited, d.Arguments.TLSOnConnect)
+	} else {
+		d.openLocalSocket(ctx)
+	}
 	d.announce(places)
 	if d.Ready != nil {
 		d.Ready()
@@ -102,6 +114,14 @@ func (d *Daemon) Run(ctx context.Context) error {
 	}
 	d.shut()
 	return nil
+}
+
+// places is where the daemon listens: nowhere if it was asked for queue runs only, or was handed its socket.
+func (d *Daemon) places() ([]endpoint, error) {
+	if d.Arguments.Mode == ModeQueueRun || d.inherited != nil {
+		return nil, nil
+	}
+	return endpoints(d.server().Main, d.Arguments.Ports, d.Arguments.TLSOnConnect)
 }
 
 // fatal logs why the daemon cannot start and makes the error that ends the program.
@@ -165,8 +185,10 @@ func (d *Daemon) accept(ctx context.Context, l net.Listener, onConnect bool) {
 			continue
 		}
 		d.sessions.Add(1)
+		d.open.Add(1)
 		go func() {
 			defer d.sessions.Done()
+			defer d.open.Add(-1)
 			d.server().ServeSMTP(ctx, c, onConnect)
 		}()
 	}
@@ -186,6 +208,9 @@ func (d *Daemon) announce(places []endpoint) {
 		runs = queueWords(q) + option.FormatTime(q.Interval)
 	}
 	where := "not listening for SMTP"
+	if d.inherited != nil {
+		runs, where = "launched with listening socket", d.inherited.words()
+	}
 	if len(places) > 0 {
 		where = listeningText(places)
 	}
@@ -243,7 +268,9 @@ func (d *Daemon) queueRuns(ctx context.Context) {
 }
 
 func queueSelection(q QueueRun) queue.Selection {
-	return queue.Selection{Words: queueWords(q), TwoStage: q.TwoStage, Initial: q.Initial, Force: q.Force, ForceFrozen: q.ForceFrozen, Local: q.Local,
+	words := q
+	words.Name = "" // it is said in words
+	return queue.Selection{Words: queueWords(words), TwoStage: q.TwoStage, Initial: q.Initial, Force: q.Force, ForceFrozen: q.ForceFrozen, Local: q.Local,
 		Queue: q.Name, Start: q.Start, End: q.End, Recipient: q.Recipient, Sender: q.Sender, RecipientRegexp: q.RecipientRegexp,
 		SenderRegexp: q.SenderRegexp}
 }
@@ -261,7 +288,7 @@ func (d *Daemon) reload(ctx context.Context) {
 	d.mu.Lock()
 	d.Server = fresh
 	d.mu.Unlock()
-	if places, err := endpoints(fresh.Main, d.Arguments.Ports, d.Arguments.TLSOnConnect); err == nil {
+	if places, err := d.places(); err == nil {
 		d.announce(places)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"exigo/internal/catalog"
 	"exigo/internal/outside"
@@ -18,13 +19,33 @@ import (
 
 // serveLocal serves calls of local users that come over the daemon's socket, and submissions that wait in the drop directory.
 func (d *Daemon) serveLocal(ctx context.Context, l net.Listener) {
-	drops := filepath.Join(string(d.server().Main.SpoolDirectory), catalog.DropDirectory)
-	if _, err := submit.ReadDrops(ctx, drops, d.invoke, func(text string) { d.server().Log.Panicf("", "%s", text) }); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		d.server().Log.Panicf("", "drop directory: %v", err)
-	}
+	d.sessions.Add(1)
+	go func() {
+		defer d.sessions.Done()
+		d.watchDrops(ctx)
+	}()
 	server := &submit.SocketServer{Run: d.invoke, Max: 100, PerUser: 20, Panic: func(text string) { d.server().Log.Panicf("", "%s", text) }}
 	if err := server.Serve(ctx, l); err != nil && ctx.Err() == nil && !errors.Is(err, net.ErrClosed) {
 		d.server().Log.Panicf("", "local submissions: %v", err)
+	}
+}
+
+// dropInterval is how often the daemon looks for submissions that were left while it did not answer.
+const dropInterval = time.Minute
+
+// watchDrops takes submissions from the drop directory, now and then again and again.
+func (d *Daemon) watchDrops(ctx context.Context) {
+	report := func(text string) { d.server().Log.Panicf("", "%s", text) }
+	for {
+		drops := filepath.Join(string(d.server().Main.SpoolDirectory), catalog.DropDirectory)
+		if _, err := submit.ReadDrops(ctx, drops, d.invoke, report); err != nil && !errors.Is(err, fs.ErrNotExist) && ctx.Err() == nil {
+			report(fmt.Sprintf("drop directory: %v", err))
+		}
+		select {
+		case <-d.Program.World.Clock.After(dropInterval):
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 

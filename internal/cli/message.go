@@ -16,7 +16,7 @@ func (p *Program) expansionMessage(ctx context.Context) (m *mail.Message, done f
 		if !p.admin() {
 			return nil, nil, exitf(1, "exim: permission denied")
 		}
-		if m, err = p.Server.Spool.Read(a.MessageSet, a.Submission.QueueName); err != nil {
+		if m, err = p.Server.Spool.Read(a.MessageSet, a.Queue.Name); err != nil {
 			return nil, nil, exitf(1, "exim: failed to read message %s from spool: %v", a.MessageSet, err)
 		}
 		return m, func() {}, nil

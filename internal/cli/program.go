@@ -97,7 +97,7 @@ func (p *Program) configurationError(e *config.Error) {
 func modes() map[Mode]func(p *Program, ctx context.Context) error {
 	return map[Mode]func(p *Program, ctx context.Context) error{
 		ModeSubmit: (*Program).submit, ModeSMTP: (*Program).localSMTP, ModeBatch: (*Program).batchSMTP,
-		ModeDaemon: (*Program).daemon, ModeHost: (*Program).hostTest,
+		ModeDaemon: (*Program).daemon, ModeWait: (*Program).wait, ModeHost: (*Program).hostTest,
 		ModeTest: (*Program).addressTest, ModeVerify: (*Program).verify,
 		ModePrint: (*Program).printConfiguration, ModeList: (*Program).listQueue, ModeVersion: (*Program).version,
 		ModeExpand: (*Program).expand, ModeRetry: (*Program).retryTest, ModeRewrite: (*Program).rewriteTest,
@@ -148,8 +148,6 @@ func (p *Program) dispatch(ctx context.Context) error {
 		return p.help()
 	case ModeInfo:
 		return p.info()
-	case ModeWait:
-		return exitf(1, "exim: option -bw is not supported yet")
 	}
 	run := modes()[p.Arguments.Mode]
 	if run == nil {
@@ -177,7 +175,7 @@ func (p *Program) load(ctx context.Context) error {
 	}
 	a := p.Arguments
 	r := catalog.Request{World: p.World, Path: SearchPath, Stderr: p.Stderr}
-	if p.OwnProcess && a.Mode != ModeDaemon {
+	if p.OwnProcess && !a.stays() {
 		r.Fatal = func() { os.Exit(1) }
 	}
 	if a.ConfigFile != "" {

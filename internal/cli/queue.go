@@ -19,7 +19,7 @@ func (p *Program) listQueue(ctx context.Context) error {
 		return exitf(1, "exim: permission denied")
 	}
 	if p.Arguments.Sub == "c" {
-		entries, err := p.Server.Spool.List(p.Arguments.Submission.QueueName)
+		entries, err := p.Server.Spool.List(p.Arguments.Queue.Name)
 		if err != nil {
 			return err
 		}
@@ -28,7 +28,7 @@ func (p *Program) listQueue(ctx context.Context) error {
 	}
 	o := queue.ParseListOptions(p.Arguments.Sub)
 	o.IDs = p.Arguments.Operands
-	return queue.List(p.Stdout, p.Server.Spool, p.Arguments.Submission.QueueName, o, p.World.Clock.Now())
+	return queue.List(p.Stdout, p.Server.Spool, p.Arguments.Queue.Name, o, p.World.Clock.Now())
 }
 
 // queueRun is -q, -R and -S without a daemon: one run, now.
@@ -38,8 +38,7 @@ func (p *Program) queueRun(ctx context.Context) error {
 	}
 	q := p.Arguments.Queue
 	if q.Interval > 0 {
-		d := &Daemon{Program: p, Server: p.Server, Arguments: p.Arguments}
-		return d.Run(ctx)
+		return p.daemon(ctx)
 	}
 	if err := p.prepare(ctx); err != nil {
 		return err
@@ -86,17 +85,23 @@ func (p *Program) messageCommand(ctx context.Context) error {
 	case "", "c", "g":
 		return p.deliverMessages(ctx, ids)
 	}
+	if a.Sub == "G" {
+		rest = []string{a.MoveTo}
+	}
 	c := &queue.Commander{Spool: p.Server.Spool, Log: p.Server.Log, Now: p.World.Clock.Now, Caller: p.login(), Out: p.Stdout,
 		Qualify: p.Server.Qualify}
 	failed := false
 	for _, id := range ids {
-		switch err := c.Do(queue.Action(a.Sub), id, a.Submission.QueueName, rest); {
+		switch err := c.Do(queue.Action(a.Sub), id, a.Queue.Name, rest); {
 		case errors.Is(err, queue.ErrFailed):
 			failed = true
 		case err != nil:
 			fmt.Fprintln(p.Stderr, err)
 			failed = true
 		}
+	}
+	if a.Sub == "G" {
+		fmt.Fprintln(p.Stdout)
 	}
 	if failed {
 		return &exitError{status: 1}
@@ -133,7 +138,7 @@ func (p *Program) deliverMessages(ctx context.Context, ids []string) error {
 		o.GiveUp, o.Caller = true, p.login()
 	}
 	for _, id := range ids {
-		switch p.Server.Deliverer.Message(ctx, id, p.Arguments.Submission.QueueName, o) {
+		switch p.Server.Deliverer.Message(ctx, id, p.Arguments.Queue.Name, o) {
 		case deliver.Gone:
 			fmt.Fprintf(p.Stderr, "exim: message %s is not in the queue\n", id)
 		case deliver.Locked:

@@ -25,7 +25,7 @@ func (p *Program) call() (*submit.Call, error) {
 	a, c := &p.Arguments.Submission, p.World.Caller
 	call := &submit.Call{Caller: submit.Caller{UID: c.UID, GID: c.GID, Groups: c.Groups, Admin: p.admin()},
 		Sender: a.Sender, SenderGiven: a.SenderGiven, FullName: a.FullName, Extract: a.ExtractRecipients, Dots: a.DotEnds, NoQualify: a.NoQualify,
-		ErrorMode: a.ErrorMode, Delivery: p.delivery(), QueueName: a.QueueName, Timeout: a.ReceiveTimeout, HostName: a.HostName, Ident: a.Ident,
+		ErrorMode: a.ErrorMode, Delivery: p.delivery(), Timeout: a.ReceiveTimeout, HostName: a.HostName, Ident: a.Ident,
 		Protocol: a.Protocol, AuthName: a.AuthName, AuthID: a.AuthID, AuthSender: a.AuthSender, Reference: a.MessageReference,
 		Recipients: p.Arguments.Operands, Stdin: p.Stdin, Stderr: p.Stderr}
 	if call.Timeout == 0 {

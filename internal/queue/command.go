@@ -40,6 +40,7 @@ const (
 	EditSender       Action = "es"
 	MarkDelivered    Action = "md"
 	MarkAllDelivered Action = "mad"
+	Move             Action = "G"
 	ShowBody         Action = "vb"
 	ShowCopy         Action = "vc"
 	ShowHeader       Action = "vh"
@@ -65,6 +66,9 @@ func (c *Commander) Do(action Action, id, queue string, arguments []string) erro
 		return fmt.Errorf("Failed to open spool file for %s: %w", id, err)
 	}
 	defer l.Close()
+	if action == Move {
+		return c.move(l, arguments[0])
+	}
 	m, err := l.Read()
 	if err != nil && action != Remove {
 		return fmt.Errorf("Spool read error for %s: %w", id, err)
@@ -110,6 +114,31 @@ func (c *Commander) change(action Action, l *spool.Locked, m *mail.Message, argu
 		return c.write(l, m, "has been modified", "all addresses marked delivered by %s")
 	}
 	return fmt.Errorf("unknown action %s", action)
+}
+
+// move is -MG: the message goes to another queue.
+func (c *Commander) move(l *spool.Locked, to string) error {
+	if to != "" && !spool.ValidQueue(to) {
+		return c.refuse("bad queue name %s for message "+l.ID, printable(to))
+	}
+	from := l.Queue
+	if from == to {
+		return c.refuse("message %s is already in that queue", l.ID)
+	}
+	if err := l.Move(to); err != nil {
+		return fmt.Errorf("Failed to move message %s: %w", l.ID, err)
+	}
+	fmt.Fprintf(c.Out, "Message %s ", l.ID)
+	c.Log.Mainf(l.ID, "moved from %sinput, msglog to %sinput, msglog", inQueue(from), inQueue(to))
+	return nil
+}
+
+// inQueue names a queue before a directory of it.
+func inQueue(name string) string {
+	if name == "" {
+		return ""
+	}
+	return "(" + printable(name) + ") "
 }
 
 func (c *Commander) refuse(format string, args ...any) error {

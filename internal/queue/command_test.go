@@ -89,8 +89,8 @@ func TestList(t *testing.T) {
 		t.Fatal(err)
 	}
 	entry := map[string]string{
-		"old": " 5d    16 " + old + " <> *** frozen ***\n          a@X\n          b@x\n\n", "half": " 3h    16 " + half + " <s@x>\n        D a@X\n          b@x\n\n",
-		"half a": " 3h    16 " + half + " <s@x>\n        D a@X\n          b@x\n       +D child@y\n\n", "half u": " 3h    16 " + half + " <s@x>\n          b@x\n\n",
+		"old": " 5d    17 " + old + " <> *** frozen ***\n          a@X\n          b@x\n\n", "half": " 3h    17 " + half + " <s@x>\n        D a@X\n          b@x\n\n",
+		"half a": " 3h    17 " + half + " <s@x>\n        D a@X\n          b@x\n       +D child@y\n\n", "half u": " 3h    17 " + half + " <s@x>\n          b@x\n\n",
 		"young": " 3m  2.9K " + young + " (ph10) <bad?@x>\n          a@X\n          b@x\n\n", "damaged": " 2m       " + damaged + "\n        *** spool format error: size=8 ***\n\n",
 	}
 	for letters, want := range map[string]string{
@@ -186,6 +186,53 @@ func TestCommands(t *testing.T) {
 			}
 		case err != nil || row.check != nil && !row.check(m):
 			t.Errorf("%s %q: %v %+v", row.action, row.arguments, err, m)
+		}
+	}
+}
+
+// TestMove: a message goes to another queue with its journal and log, and back.
+func TestMove(t *testing.T) {
+	b := newBench(t)
+	id := b.put(t, 1, nil)
+	if err := b.Spool.AppendLog(id, "", "a line\n"); err != nil {
+		t.Fatal(err)
+	}
+	l, err := b.Spool.Lock(id, "")
+	if err != nil || l.Journal(false, "a@X") != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	for _, row := range []struct{ from, to, err, log string }{
+		{"", "../x", "command failed", ""},
+		{"", "", "command failed", ""},
+		{"", "third", "", "moved from input, msglog to (third) input, msglog"},
+		{"", "third", "Spool data file for ID does not exist", ""},
+		{"third", "", "", "moved from (third) input, msglog to input, msglog"},
+	} {
+		b.log = nil
+		text := ""
+		if err := b.Do(Move, id, row.from, []string{row.to}); err != nil {
+			text = strings.ReplaceAll(err.Error(), id, "ID")
+		}
+		if log := strings.ReplaceAll(strings.Join(b.log, "|"), id+" ", ""); text != row.err || log != row.log {
+			t.Errorf("%+v: %q %q", row, text, log)
+		}
+		if row.err != "" {
+			continue
+		}
+		l, err := b.Spool.Lock(id, row.to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := l.Read()
+		l.Close()
+		if err != nil || !slices.Equal(m.NonRecipients, []string{"a@X"}) || b.Spool.Exists(id, row.from) {
+			t.Errorf("%+v: %v %v", row, err, m)
+		}
+		if f, err := b.Spool.ReadLog(id, row.to); err != nil {
+			t.Errorf("%+v: %v", row, err)
+		} else {
+			f.Close()
 		}
 	}
 }

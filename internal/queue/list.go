@@ -94,7 +94,7 @@ func listOne(out *bufio.Writer, s *spool.Spool, e spool.Entry, o ListOptions, no
 
 // size is the size of the whole message as -bp shows it.
 func size(s *spool.Spool, e spool.Entry, m *mail.Message) int64 {
-	var n int64
+	n := int64(1) // the empty line after the headers
 	for _, h := range m.Headers {
 		if h.Type != '*' {
 			n += int64(len(h.Text))

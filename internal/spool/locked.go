@@ -186,6 +186,59 @@ func (l *Locked) Remove(keepLog bool) error {
 	return err
 }
 
+// Move moves the message to another queue, "" for the default one. All files but -H exist in both queues until -H is renamed, so that
+// the message is always complete in the one where its -H is; its lock goes with the -D file.
+func (l *Locked) Move(queue string) error {
+	s := l.spool
+	to := s.directory("input", queue, l.ID)
+	if err := s.makeDirectory(to); err != nil {
+		return err
+	}
+	from := l.dir
+	for _, suffix := range []string{"-D", "-J"} {
+		if err := s.link(from+"/"+l.ID+suffix, to+"/"+l.ID+suffix); err != nil && (suffix == "-D" || !errors.Is(err, os.ErrNotExist)) {
+			return err
+		}
+	}
+	if err := s.syncDirectory(to); err != nil {
+		return err
+	}
+	if err := s.rename(from+"/"+l.ID+"-H", to+"/"+l.ID+"-H"); err != nil {
+		return err
+	}
+	s.moveLog(l.ID, l.Queue, queue)
+	l.dir, l.Queue = to, queue
+	if err := s.syncDirectory(to); err != nil {
+		return err
+	}
+	s.remove(from + "/" + l.ID + "-J")
+	if err := s.remove(from + "/" + l.ID + "-D"); err != nil {
+		return err
+	}
+	return s.syncDirectory(from)
+}
+
+// link gives a file a second name; one left there by a crash gives way.
+func (s *Spool) link(from, to string) error {
+	if err := s.before(OpCreate, to); err != nil {
+		return err
+	}
+	err := os.Link(from, to)
+	if errors.Is(err, os.ErrExist) {
+		if err = s.remove(to); err == nil {
+			err = os.Link(from, to)
+		}
+	}
+	return err
+}
+
+func (s *Spool) rename(from, to string) error {
+	if err := s.before(OpRename, to); err != nil {
+		return err
+	}
+	return os.Rename(from, to)
+}
+
 // oneLine keeps a text from being taken for two lines.
 func oneLine(s string) string {
 	if strings.ContainsAny(s, "\n\r\x00") {

@@ -44,20 +44,19 @@ func (x *reception) queueing() (d Delivery, decided bool) {
 	main := x.r.s.Main
 	overridden := main.QueueOnlyOverride && (x.in.Delivery == DeliverForeground || x.in.Background)
 	smtp := false
-	if !overridden {
-		if main.QueueOnly {
+	if main.QueueOnly && !overridden {
+		return Queue, true
+	}
+	// Exim lets no option of the caller override a file that is there.
+	for _, path := range option.SplitList(main.QueueOnlyFile) {
+		path, isSMTP := strings.CutPrefix(path, "smtp")
+		if _, err := os.Stat(path); err != nil {
+			continue
+		}
+		if !isSMTP {
 			return Queue, true
 		}
-		for _, path := range option.SplitList(main.QueueOnlyFile) {
-			path, isSMTP := strings.CutPrefix(path, "smtp")
-			if _, err := os.Stat(path); err != nil {
-				continue
-			}
-			if !isSMTP {
-				return Queue, true
-			}
-			smtp = true
-		}
+		smtp = true
 	}
 	if main.QueueOnlyLoad != nil && x.overloaded(int(*main.QueueOnlyLoad)) {
 		return Queue, true
