@@ -193,7 +193,7 @@ func hidden(a *mail.Address) bool { return a.HideChild && a.Parent != nil }
 // reason is the error text for people: broken behind a colon once a line is long, indented.
 func reason(a *mail.Address) string {
 	text := a.Outcome.UserMessage
-	if text == "" {
+	if text == "" && !a.Outcome.LogOnly {
 		text = a.Outcome.Message
 	}
 	if text == "" && a.Outcome.Errno > 0 {

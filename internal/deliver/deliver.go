@@ -332,7 +332,7 @@ func (a *attempt) journal(addrs ...*mail.Address) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, addr := range addrs {
-		lines = append(lines, addr.Unique)
+		lines = append(lines, doneKey(addr))
 	}
 	if a.last(len(addrs)) {
 		return

@@ -8,13 +8,31 @@ import (
 
 	"exigo/internal/bounce"
 	"exigo/internal/mail"
+	"exigo/internal/route"
 )
 
 // succeed takes an address (and every ancestor of which it was the last child) as done.
 func (a *attempt) succeed(addr *mail.Address) {
 	a.delivered = append(a.delivered, addr)
-	a.finishUnique(addr.Unique)
+	a.finishUnique(doneKey(addr))
 	a.childDone(addr)
+}
+
+// doneKey is what the spool remembers of a delivered address. One with an ancestor of the same name would be taken for that ancestor:
+// it is known by its transport.
+func doneKey(addr *mail.Address) string {
+	if addr.Transport != "" && route.Homonym(addr) {
+		return plainUnique(addr) + "/" + addr.Transport
+	}
+	return addr.Unique
+}
+
+// plainUnique is the unique form of an address without the mark of those that have an ancestor of the same name.
+func plainUnique(addr *mail.Address) string {
+	if route.Homonym(addr) {
+		return addr.Unique[3:]
+	}
+	return addr.Unique
 }
 
 // finishUnique adds an address to those that need no delivery any more.
@@ -75,7 +93,7 @@ func (a *attempt) dropOutput() {
 func (a *attempt) shareFates() {
 	for _, d := range a.duplicates {
 		switch {
-		case a.done[d.of.Unique]:
+		case a.done[d.of.Unique], a.done[doneKey(d.of)]:
 			a.childDone(d.address)
 		case d.of.Outcome.Result == mail.Failed:
 			a.childDone(d.address)
@@ -118,6 +136,9 @@ func (a *attempt) updateRetry() {
 			addr.Outcome.Message = "retry timeout exceeded"
 		} else {
 			addr.Outcome.Message += ": retry timeout exceeded"
+		}
+		if addr.Outcome.Diagnosis != "" {
+			addr.Outcome.Diagnosis += ": retry timeout exceeded"
 		}
 		if addr.Outcome.UserMessage != "" {
 			addr.Outcome.UserMessage += ": retry timeout exceeded"

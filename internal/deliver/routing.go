@@ -110,6 +110,7 @@ func (a *attempt) doubled(addr *mail.Address) bool {
 	first, is := a.seen[addr.Unique]
 	if is {
 		a.duplicates = append(a.duplicates, duplicate{addr, first})
+		first.Duplicates = append(first.Duplicates, addr)
 		return true
 	}
 	a.seen[addr.Unique] = addr
@@ -216,7 +217,7 @@ func (a *attempt) route(addr *mail.Address) {
 			c.Parent.Children++
 		}
 		a.fresh = append(r.Children[:len(r.Children):len(r.Children)], a.fresh...)
-		if addr.Transport != "" && a.done[addr.Unique] {
+		if addr.Transport != "" && (a.done[addr.Unique] || a.done[plainUnique(addr)+"/"+addr.Transport]) {
 			a.orphan(addr) // an "unseen" delivery that an earlier attempt made
 		} else if addr.Transport != "" {
 			a.assign(addr, r.Local)

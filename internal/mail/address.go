@@ -78,6 +78,9 @@ type Address struct {
 	// RetrySkipped: nothing was tried, as the retry time has not come; such a deferral is logged by selector only.
 	RetrySkipped bool
 
+	// Duplicates are addresses that lead to the same delivery and so share this one's fate.
+	Duplicates []*Address
+
 	Outcome Outcome
 	Bag     Bag
 }
@@ -184,6 +187,8 @@ type Outcome struct {
 	Message string
 	// UserMessage, if set, goes to the sender instead of Message.
 	UserMessage string
+	// LogOnly says that Message is for the log, not for the sender.
+	LogOnly bool
 	// Diagnosis is the remote server's reply for X-Exim-Diagnostic and DSN's Diagnostic-Code.
 	Diagnosis string
 	// Status is the enhanced status code (RFC 3463) for a DSN, "" for the general one of the result.

@@ -16,11 +16,11 @@ func References(m *Message) string {
 	if len(ids) == 0 {
 		ids = identifiers(m.firstValue("In-Reply-To"))
 	}
+	if n := len(ids); n > maxReferences {
+		ids = append(ids[:1:1], ids[n-maxReferences+1:]...)
+	}
 	if own := identifiers(m.firstValue("Message-ID")); len(own) > 0 {
 		ids = append(ids, own[0])
-	}
-	if n := len(ids); n > maxReferences+1 {
-		ids = append(ids[:1:1], ids[n-maxReferences:]...)
 	}
 	length := len(ids) - 1
 	for _, id := range ids {

@@ -18,6 +18,7 @@ func TestReferences(t *testing.T) {
 		{"<m1@b>", "", "<i1@b>", "<i1@b> <m1@b>"},
 		{"<m1@b>", "<r1@b>", "<i1@b>", "<r1@b> <m1@b>"},
 		{"<m1@b>", many, "<i1@b>", "<r1@b> <r5@b> <r6@b> <r7@b> <r8@b> <r9@b> <r10@b> <r11@b> <r12@b> <r13@b> <r14@b> <r15@b> <m1@b>"},
+		{"", many, "", "<r1@b> <r5@b> <r6@b> <r7@b> <r8@b> <r9@b> <r10@b> <r11@b> <r12@b> <r13@b> <r14@b> <r15@b>"},
 		{"", "", "", ""},
 		{"<m1@b>", strings.Repeat("<"+strings.Repeat("x", 97)+"> ", 12), "", strings.Repeat("<"+strings.Repeat("x", 97)+"> ", 9) + "<m1@b>"},
 		{"", "", "text <i1@b> more", "<i1@b>"},

@@ -152,7 +152,7 @@ func (e *Engine) unrouteable(s *expand.Scope, a *mail.Address, last *Router) Rou
 		a.Outcome.UserMessage = a.Outcome.Message
 	}
 	a.Router = ""
-	a.Outcome.Result = mail.Failed
+	a.Outcome.Result, a.Outcome.LogOnly = mail.Failed, !text
 	return Routed{Outcome: Fail, Address: a}
 }
 

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"exigo/internal/expand"
@@ -71,18 +72,27 @@ func appendHeader(out []byte, text string) []byte {
 	return out
 }
 
-// originals are the envelope recipients that caused this delivery, each once.
+// originals are the envelope recipients that caused this delivery: those of duplicates first, the last duplicate ahead of the others.
 func (r *Run) originals() []string {
 	var out []string
-	seen := make(map[string]bool)
-	for _, a := range r.Addresses {
-		for a.Parent != nil {
-			a = a.Parent
+	seen := make(map[*mail.Address]bool)
+	var visit func(a *mail.Address)
+	visit = func(a *mail.Address) {
+		if seen[a] {
+			return
 		}
-		if !seen[a.Address] {
-			seen[a.Address] = true
+		seen[a] = true
+		for _, d := range slices.Backward(a.Duplicates) {
+			visit(d)
+		}
+		if a.Parent != nil {
+			visit(a.Parent)
+		} else {
 			out = append(out, a.Address)
 		}
+	}
+	for _, a := range r.Addresses {
+		visit(a)
 	}
 	return out
 }

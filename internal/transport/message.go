@@ -33,7 +33,8 @@ type Filter struct {
 type WriteOptions struct {
 	// CRLF writes every line end as CRLF; a CR before an LF in the message is kept as it is.
 	CRLF bool
-	// Check is looked for at the start of every line, and replaced there by Escape. Dot-stuffing is ".", "..".
+	// Check is looked for at the start of every line of the body (and of what a filter makes of the message), and replaced there by
+	// Escape. Dot-stuffing is ".", "..", and looks at the header section as well.
 	Check, Escape string
 	// FinalNewline supplies a line end where the message does not end with one.
 	FinalNewline bool
@@ -80,11 +81,17 @@ func (m *Message) WriteTo(ctx context.Context, w io.Writer, o WriteOptions) (int
 // copyTo writes the parts of the message, lines ending in LF.
 func (m *Message) copyTo(ctx context.Context, w io.Writer) error {
 	if !m.BodyOnly {
+		if l, ok := w.(*lineWriter); ok {
+			l.inHeader = l.o.Check != "."
+		}
 		if _, err := w.Write(m.Header); err != nil {
 			return err
 		}
 		if _, err := w.Write(newline); err != nil {
 			return err
+		}
+		if l, ok := w.(*lineWriter); ok {
+			l.inHeader = false
 		}
 	}
 	if m.HeadersOnly {
@@ -134,6 +141,8 @@ type lineWriter struct {
 	any     bool
 	written int64
 	plain   bool // no transformation at all
+	// inHeader: what comes now is the header section, which is not checked.
+	inHeader bool
 }
 
 func newLineWriter(w io.Writer, o WriteOptions) *lineWriter {
@@ -163,7 +172,7 @@ func (l *lineWriter) Write(p []byte) (int, error) {
 		l.pending = nil
 	}
 	for len(p) > 0 {
-		if l.start && l.o.Check != "" {
+		if l.start && l.o.Check != "" && !l.inHeader {
 			rest, wait, err := l.check(p)
 			if err != nil || wait {
 				return total, err

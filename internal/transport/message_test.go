@@ -39,6 +39,7 @@ func TestWriteTo(t *testing.T) {
 		{name: "final newline", header: "A: b\n", body: "x", want: "A: b\r\n\r\nx\r\n", o: DotStuff},
 		{name: "no body", header: "A: b\n", want: "A: b\r\n\r\n", o: DotStuff},
 		{name: "from", header: "A: b\n", body: "From me\n From\nFrom", want: "A: b\n\n>From me\n From\nFrom", o: WriteOptions{Check: "From ", Escape: ">From "}},
+		{name: "from in the header", header: "From : b\n", body: "\n", want: "From : b\n\n\n", o: WriteOptions{Check: "From ", Escape: ">From "}},
 		{name: "start of line at the end", header: "A: b\n", body: "x\nFro", want: "A: b\n\nx\nFro", o: WriteOptions{Check: "From ", Escape: ">From "}},
 		{name: "lines as check", header: "A: b\n", body: "\x01\x01\n\x01\x01\nx\x01\x01\n", want: "A: b\n\n\x01\x01 \n\x01\x01 \nx\x01\x01\n", o: mmdf},
 		{name: "nul", header: "A: b\n", body: "a\x00b\n", want: "A: b\n\na\x00b\n"},

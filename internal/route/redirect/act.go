@@ -176,7 +176,7 @@ func (w *work) deliver(it item) {
 	t, ok := w.childTransport(c, string(transport), name, forbidden)
 	if forbidden {
 		c.Transport = t
-		c.Outcome = mail.Outcome{Result: mail.Failed, Message: "delivery to " + what + " forbidden"}
+		c.Outcome = mail.Outcome{Result: mail.Failed, Message: "delivery to " + what + " forbidden", LogOnly: true}
 		return
 	}
 	if ok {
