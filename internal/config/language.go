@@ -28,7 +28,7 @@ func (c *Config) makeLanguageSettings() *expand.Settings {
 	s := &expand.Settings{
 		PrimaryHostname: m.PrimaryHostname, QualifyDomain: m.QualifyDomain, QualifyRecipient: m.QualifyRecipient,
 		SpoolDirectory: string(m.SpoolDirectory), LogDirectory: c.logDirectory(m), ConfigFile: c.Path, EximPath: m.EximPath,
-		LocalhostNumber: string(m.LocalhostNumber), BounceReturnSizeLimit: int64(m.BounceReturnSizeLimit),
+		LocalhostNumber: strconv.Itoa(max(m.LocalhostID, 0)), BounceReturnSizeLimit: int64(m.BounceReturnSizeLimit),
 		LogIncomingPort: strings.Contains(m.LogSelector, "+incoming_port"), HeadersCharset: m.HeadersCharset, PrintTopbitchars: m.PrintTopBitChars,
 		CheckRFC2047Length: m.CheckRFC2047Length, MessageBodyVisible: int(m.MessageBodyVisible), MessageBodyNewlines: m.MessageBodyNewlines,
 		StrictACLVars: m.StrictACLVars, AllowUTF8Domains: m.AllowUTF8Domains, AllowDomainLiterals: m.AllowDomainLiterals,

@@ -2,6 +2,7 @@ package expand
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -179,6 +180,17 @@ func Integer(text string) (int64, error) {
 		return 0, Fail("invalid integer \"%s\"", text)
 	}
 	return n * factor, nil
+}
+
+// Inside adds to the text of an error in which word it came up: ` inside "filter" item`. Other errors, and nil, stay.
+func Inside(err error, where string) error {
+	var e *Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	inner := *e
+	inner.Text += where
+	return &inner
 }
 
 // Fail makes the error of a failed expansion.

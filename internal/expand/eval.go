@@ -137,8 +137,18 @@ func (s *Scope) badItem(it *syntax.Item) error {
 		}
 	}
 	if it.Shape.Form != syntax.FormRun {
-		if _, err := s.Texts(it.Args); err != nil {
-			return err
+		early := it.Row.(*LazyItem).Early
+		for n, arg := range it.Args {
+			v, err := s.Text(arg)
+			if it.Shape.Form == syntax.FormMap && n == it.Shape.Min-1 {
+				err = Inside(err, it.Inside())
+			}
+			if err == nil && early != nil {
+				err = early(n, v)
+			}
+			if err != nil {
+				return err
+			}
 		}
 	}
 	if it.Test != nil && it.Shape.Form == syntax.FormIf {
@@ -172,7 +182,7 @@ func (s *Scope) badCondition(c *syntax.Condition) error {
 		for _, sub := range c.Sub {
 			yes, err := s.Condition(sub)
 			if err != nil {
-				return err
+				return Inside(err, c.Inside())
 			}
 			if yes == (c.Name == "or") {
 				break // the others are only parsed

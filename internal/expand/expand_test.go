@@ -197,7 +197,7 @@ func TestHooksAndLimits(t *testing.T) {
 		t.Error("the failure is not forced")
 	}
 	big := "${map{" + strings.Repeat("a:", 300) + "}{${map{" + strings.Repeat("a:", 300) + "}{" + strings.Repeat("x", 1000) + "}}}}"
-	if _, err := e.Expand(s, big); err == nil || err.Error() != "the result of the expansion is too large" {
+	if _, err := e.Expand(s, big); err == nil || err.Error() != "the result of the expansion is too large inside \"map\" item" {
 		t.Errorf("a huge result gives %v", err)
 	}
 	if _, err := e.Expand(s, "${lookup sql{sick}}"); !expand.IsTemporary(err) || errors.Is(err, expand.ErrForced) {

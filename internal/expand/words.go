@@ -12,6 +12,8 @@ import (
 type LazyItem struct {
 	Name, Doc string
 	Shape     syntax.Shape
+	// Early, if set, looks at the value of an argument as soon as it is known, before the rest is even read.
+	Early func(n int, argument Value) error
 	// Eval gets an item without mistakes.
 	Eval     func(s *Scope, it *syntax.Item) (Value, error)
 	Examples []Example

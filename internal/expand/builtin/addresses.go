@@ -102,7 +102,7 @@ func evalPrvs(s *expand.Scope, args []expand.Value) (expand.Value, error) {
 func prvscheckItem() expand.LazyItem {
 	return expand.LazyItem{
 		Name: "prvscheck", Doc: "Checks an address signed by prvs and gives the original.",
-		Shape: syntax.Shape{Form: syntax.FormArgs, Min: 2, Max: 3}, Eval: evalPrvscheck,
+		Shape: syntax.Shape{Form: syntax.FormArgs, Min: 2, Max: 3, Before: 1}, Eval: evalPrvscheck,
 		Examples: []expand.Example{
 			{In: `${prvscheck{a@b}{secret}}`}, {In: `${prvscheck{prvs=5123abcdef=a@b}{secret}}`, Out: "a@b"},
 			{In: `${prvscheck{prvs=5123abcdef=a@b}{s}{$prvscheck_address-$prvscheck_keynum-$prvscheck_result}}-$prvscheck_address`, Out: "a@b-5--"},

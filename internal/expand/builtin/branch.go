@@ -28,7 +28,7 @@ func branchItems() []expand.LazyItem {
 		},
 		{
 			Name: "extract", Doc: "Takes a field by name or number out of a string, or an element out of JSON.",
-			Shape: syntax.Shape{Form: syntax.FormExtract}, Eval: evalExtract,
+			Shape: syntax.Shape{Form: syntax.FormExtract}, Early: earlyExtract, Eval: evalExtract,
 			Examples: []expand.Example{
 				{In: `${extract{gid}{uid=1984 gid=2001}}`, Out: "2001"}, {In: `${extract{gid}{uid=1984 gid=2001}{$value}}`, Out: "2001"},
 				{In: `${extract{Z}{A=... B=...}{$value} fail }`, Err: `"extract" failed and "fail" requested`},
@@ -39,7 +39,7 @@ func branchItems() []expand.LazyItem {
 		},
 		{
 			Name: "listextract", Doc: "Takes the item of a number out of a list.",
-			Shape: syntax.Shape{Form: syntax.FormNamedArgs, Min: 2, ArgNames: []string{"arg 1", "arg 2"}}, Eval: evalListExtract,
+			Shape: syntax.Shape{Form: syntax.FormNamedArgs, Min: 2, ArgNames: []string{"arg 1", "arg 2"}}, Early: earlyListExtract, Eval: evalListExtract,
 			Examples: []expand.Example{
 				{In: `${listextract{2}{x:42:99}}`, Out: "42"},
 				{In: `${listextract{-3}{<, x,42,99,& Mailer,,/bin/bash}{result: $value}}`, Out: "result: 42"},
@@ -105,16 +105,24 @@ func evalLookup(s *expand.Scope, it *syntax.Item) (expand.Value, error) {
 	return v, err
 }
 
+// earlyExtract wants a key.
+func earlyExtract(n int, argument expand.Value) error {
+	if n == 0 && trim(argument.S) == "" {
+		return expand.Fail("first argument of \"extract\" must not be empty")
+	}
+	return nil
+}
+
 // evalExtract sorts out the arguments where the parser could not: what they are depends on the key.
 func evalExtract(s *expand.Scope, it *syntax.Item) (expand.Value, error) {
 	key, err := s.Text(it.Args[0])
 	if err != nil {
 		return expand.Value{}, err
 	}
-	key.S = trim(key.S)
-	if key.S == "" {
-		return expand.Value{}, expand.Fail("first argument of \"extract\" must not be empty")
+	if err := earlyExtract(0, key); err != nil {
+		return expand.Value{}, err
 	}
+	key.S = trim(key.S)
 	number := syntax.IsFieldNumber(key.S)
 	wanted := 2
 	if number && it.Option == "" {
@@ -233,7 +241,7 @@ func extractNamed(key, subject string) (string, bool) {
 			}
 			value, subject = subject[:end], subject[end:]
 		}
-		if strings.EqualFold(name, key) {
+		if lower(name) == lower(key) {
 			return value, true
 		}
 	}
@@ -257,20 +265,29 @@ func readQuoted(text string) (value, rest string) {
 	return b.String(), ""
 }
 
+// earlyListExtract wants a number.
+func earlyListExtract(n int, argument expand.Value) error {
+	number := trim(argument.S)
+	switch {
+	case n > 0:
+	case number == "":
+		return expand.Fail("first argument of \"listextract\" must not be empty")
+	case !syntax.IsFieldNumber(number) || number == "-":
+		return expand.Fail("first argument of \"listextract\" must be numeric")
+	}
+	return nil
+}
+
 func evalListExtract(s *expand.Scope, it *syntax.Item) (expand.Value, error) {
 	args, err := s.Texts(it.Args)
 	if err != nil {
 		return expand.Value{}, err
 	}
-	number := trim(args[0].S)
-	if number == "" {
-		return expand.Value{}, expand.Fail("first argument of \"listextract\" must not be empty")
+	if err := earlyListExtract(0, args[0]); err != nil {
+		return expand.Value{}, err
 	}
-	n, err := strconv.Atoi(number)
-	if err != nil || !syntax.IsFieldNumber(number) {
-		if !syntax.IsFieldNumber(number) || number == "-" {
-			return expand.Value{}, expand.Fail("first argument of \"listextract\" must be numeric")
-		}
+	n, err := strconv.Atoi(trim(args[0].S))
+	if err != nil {
 		return s.Branches(it, false, expand.Value{}) // larger than any list
 	}
 	_, items := expand.SplitList(args[1].S)

@@ -10,6 +10,7 @@ import (
 
 	"exigo/internal/expand"
 	"exigo/internal/proto/mime"
+	"exigo/internal/proto/punycode"
 )
 
 // charsetOperators convert between character sets and encodings.
@@ -107,16 +108,30 @@ func isASCII(text string) bool {
 	return true
 }
 
+// conversionError is the message about a name that cannot be converted.
+func conversionError(from, text, to, reason string) error {
+	return expand.Fail("error converting %s (%s) to %s: %s", from, escape(text, false), to, reason)
+}
+
+// idnaReason words the library's reasons as libidn2 does, where it has the same.
+func idnaReason(err error) string {
+	text := strings.TrimPrefix(err.Error(), "idna: ")
+	if strings.HasPrefix(text, "disallowed rune") {
+		return "string contains a disallowed character"
+	}
+	return text
+}
+
 func domainToALabel(text string) (string, error) {
 	if isASCII(text) {
 		return text, nil
 	}
 	if !utf8.ValidString(text) {
-		return "", expand.Fail("error converting utf8 (%s) to alabel: string encoding error", escape(text, false))
+		return "", conversionError("utf8", text, "alabel", "string encoding error")
 	}
 	result, err := idna.Lookup.ToASCII(text)
 	if err != nil {
-		return "", expand.Fail("error converting utf8 (%s) to alabel: %s", escape(text, false), strings.TrimPrefix(err.Error(), "idna: "))
+		return "", conversionError("utf8", text, "alabel", idnaReason(err))
 	}
 	return result, nil
 }
@@ -124,51 +139,54 @@ func domainToALabel(text string) (string, error) {
 func domainFromALabel(text string) (string, error) {
 	result, err := idna.Punycode.ToUnicode(text)
 	if err != nil {
-		return "", expand.Fail("error converting alabel (%s) to utf8: %s", escape(text, false), strings.TrimPrefix(err.Error(), "idna: "))
+		return "", conversionError("alabel", text, "utf8", idnaReason(err))
 	}
 	return result, nil
 }
 
+// localPartToALabel makes one label of the whole local part, dots included.
 func localPartToALabel(text string) (string, error) {
 	if isASCII(text) {
 		return text, nil
 	}
 	if !utf8.ValidString(text) {
-		return "", expand.Fail("error converting utf8 (%s) to alabel: string encoding error", escape(text, false))
+		return "", conversionError("utf8", text, "alabel", "l_u2a: bad UTF-8 input")
 	}
-	result, err := idna.Punycode.ToASCII(text)
-	if err != nil {
-		return "", expand.Fail("error converting utf8 (%s) to alabel: %s", escape(text, false), strings.TrimPrefix(err.Error(), "idna: "))
+	label, ok := punycode.Encode(text)
+	if !ok {
+		return "", conversionError("utf8", text, "alabel", "l_u2a: too long")
+	}
+	return "xn--" + label, nil
+}
+
+func localPartFromALabel(text string) (string, error) {
+	label, ok := strings.CutPrefix(text, "xn--")
+	if !ok {
+		return "", conversionError("alabel", text, "utf8", "bad alabel prefix")
+	}
+	result, ok := punycode.Decode(label)
+	if !ok {
+		return "", conversionError("alabel", text, "utf8", "bad punycode")
 	}
 	return result, nil
 }
 
-func localPartFromALabel(text string) (string, error) {
-	if !strings.HasPrefix(text, "xn--") {
-		return text, nil
-	}
-	return domainFromALabel(text)
-}
-
-// evalImapFolder makes a Maildir name of an IMAP folder: modified UTF-7 (RFC 3501 section 5.1.3), the separator replaced.
+// evalImapFolder makes a Maildir name of an IMAP folder: modified UTF-7 (RFC 3501 section 5.1.3), the separator replaced by a dot.
+// Of separators in a row one is left, at the beginning and the end none.
 func evalImapFolder(s *expand.Scope, args []expand.Value) (expand.Value, error) {
-	from, to := "/", ""
+	separator, special := "/", ""
 	if len(args) > 1 {
-		from = args[1].S
+		separator = args[1].S
 	}
 	if len(args) > 2 {
-		to = args[2].S
+		special = args[2].S
 	}
-	if len(from) != 1 {
-		return expand.Value{}, expand.Fail("IMAP folder separator must be one character, found \"%s\"", from)
+	if len(separator) != 1 {
+		return expand.Value{}, expand.Fail("IMAP folder separator must be one character, found \"%s\"", separator)
 	}
-	separator := "."
-	if to != "" {
-		separator = to[:1]
-	}
-	folder, special := args[0].S, to
-	if len(args) < 3 {
-		special = ""
+	folder := args[0].S
+	if !utf8.ValidString(folder) {
+		return expand.Value{}, expand.Fail("imapfolder: iconv() failed to convert from UTF-8: Invalid or incomplete multibyte or wide character")
 	}
 	var b strings.Builder
 	var wide []uint16
@@ -178,17 +196,17 @@ func evalImapFolder(s *expand.Scope, args []expand.Value) (expand.Value, error) 
 			wide = nil
 		}
 	}
-	for _, r := range folder {
+	for i, r := range folder {
 		switch {
-		case r == rune(from[0]):
+		case r == rune(separator[0]):
 			flush()
-			b.WriteString(separator)
-		case r == utf8.RuneError:
-			return expand.Value{}, expand.Fail("imapfolder: illegal UTF-8 in folder name")
-		case (r == '.' || r == '/') && special == "":
-			return expand.Value{}, expand.Fail("imapfolder: illegal character '%c'", r)
-		case r < ' ' || r > 126 || r == '/' || strings.ContainsRune(special, r):
+			if i > 0 && i+1 < len(folder) && folder[i+1] != separator[0] {
+				b.WriteByte('.')
+			}
+		case r < ' ' || r > 126 || strings.ContainsRune(special, r):
 			wide = utf16.AppendRune(wide, r)
+		case r == '.' || r == '/':
+			return expand.Value{}, expand.Fail("imapfolder: illegal character '%c'", r)
 		case r == '&':
 			flush()
 			b.WriteString("&-")

@@ -235,7 +235,7 @@ func lazyConditions() []expand.LazyCondition {
 func testAnd(s *expand.Scope, c *syntax.Condition) (bool, error) {
 	for _, sub := range c.Sub {
 		if yes, err := s.Condition(sub); err != nil || !yes {
-			return false, err
+			return false, expand.Inside(err, c.Inside())
 		}
 	}
 	return true, nil
@@ -244,7 +244,7 @@ func testAnd(s *expand.Scope, c *syntax.Condition) (bool, error) {
 func testOr(s *expand.Scope, c *syntax.Condition) (bool, error) {
 	for _, sub := range c.Sub {
 		if yes, err := s.Condition(sub); err != nil || yes {
-			return yes, err
+			return yes, expand.Inside(err, c.Inside())
 		}
 	}
 	return false, nil
@@ -284,7 +284,7 @@ func testForEach(s *expand.Scope, c *syntax.Condition, any bool, suffix string) 
 		s.Item = expand.Value{S: item, Tainted: list.Tainted}
 		yes, err := s.Condition(c.Sub[0])
 		if err != nil {
-			return false, err
+			return false, expand.Inside(err, c.Inside())
 		}
 		if yes == any {
 			return any, nil

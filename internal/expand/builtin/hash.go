@@ -297,8 +297,8 @@ func toBase(name, digits string, width int, examples ...expand.Example) expand.O
 	return expand.Operator{
 		Name: name, Doc: "Writes a decimal number in another base.", Examples: examples,
 		Apply: func(s *expand.Scope, _ string, subject expand.Value) (expand.Value, error) {
-			n, err := strconv.ParseUint(subject.S, 10, 64)
-			if err != nil && subject.S != "" {
+			n, ok := unsigned(subject.S)
+			if !ok {
 				return expand.Value{}, expand.Fail("argument for %s operator is \"%s\", which is not a decimal number", name, subject.S)
 			}
 			var out []byte
@@ -316,6 +316,24 @@ func toBase(name, digits string, width int, examples ...expand.Example) expand.O
 	}
 }
 
+// unsigned reads a decimal number as strtoul(3) does: space and a sign before it, a negative number counts from the end, one that is
+// too large is the largest. The empty string is 0.
+func unsigned(text string) (n uint64, ok bool) {
+	digits := strings.TrimLeft(text, space)
+	negative := strings.HasPrefix(digits, "-")
+	if negative || strings.HasPrefix(digits, "+") {
+		digits = digits[1:]
+	}
+	if strings.Trim(digits, "0123456789") != "" || digits == "" && text != "" {
+		return 0, false
+	}
+	n, err := strconv.ParseUint("0"+digits, 10, 64)
+	if negative && err == nil {
+		n = -n
+	}
+	return n, true
+}
+
 // fromBase reads such a number.
 func fromBase(name, digits, what string, examples ...expand.Example) expand.Operator {
 	return expand.Operator{
@@ -329,7 +347,7 @@ func fromBase(name, digits, what string, examples ...expand.Example) expand.Oper
 				}
 				n = n*uint64(len(digits)) + uint64(d)
 			}
-			return expand.Join(strconv.FormatUint(n, 10), subject), nil
+			return expand.Join(strconv.FormatInt(int64(n), 10), subject), nil
 		},
 	}
 }

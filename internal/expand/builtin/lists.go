@@ -1,6 +1,7 @@
 package builtin
 
 import (
+	"errors"
 	"sort"
 	"strconv"
 	"strings"
@@ -33,6 +34,16 @@ func listItems() []expand.LazyItem {
 		{
 			Name: "sort", Doc: "Sorts a list by what the third string gives for each item.",
 			Shape: syntax.Shape{Form: syntax.FormSort}, Eval: evalSort,
+			Early: func(n int, argument expand.Value) (err error) {
+				if n == 1 {
+					name := argument.S
+					if strings.TrimLeft(name, "<=>") == name {
+						name = name[:len(name)-len(strings.TrimLeftFunc(name, func(r rune) bool { return r == '_' || r < 0x80 && isAlnum(byte(r)) }))]
+					}
+					_, err = comparator(name)
+				}
+				return err
+			},
 			Examples: []expand.Example{
 				{In: `${sort{3:2:1:4}{<}{$item}}`, Out: "1:2:3:4"},
 				{In: `${sort{a1:b1:a1:b0}{lt}{${length_1:$item}}}`, Out: "a1:a1:b1:b0"},
@@ -75,7 +86,7 @@ func evalFilter(s *expand.Scope, it *syntax.Item) (expand.Value, error) {
 			out = expand.AppendElement(out, first, separator, item)
 			first = false
 		}
-		return err
+		return expand.Inside(err, " inside \"filter\" condition")
 	})
 	s.Numbers = numbers
 	return expand.Value{S: string(out), Tainted: list.Tainted}, err
@@ -97,7 +108,7 @@ func evalMap(s *expand.Scope, it *syntax.Item) (expand.Value, error) {
 				err = expand.Fail("the result of the expansion is too large")
 			}
 		}
-		return err
+		return expand.Inside(err, it.Inside())
 	})
 	return expand.Value{S: string(out), Tainted: tainted}, err
 }
@@ -114,7 +125,7 @@ func evalReduce(s *expand.Scope, it *syntax.Item) (expand.Value, error) {
 	err = eachItem(s, args[0], func(byte, string) error {
 		v, err := s.Text(it.Args[2])
 		s.Value = v
-		return err
+		return expand.Inside(err, it.Inside())
 	})
 	result := s.Value
 	s.Value = saved
@@ -138,6 +149,11 @@ func evalSort(s *expand.Scope, it *syntax.Item) (expand.Value, error) {
 		separator = sep
 		key, err := s.Text(it.Args[2])
 		elements = append(elements, element{item, key.S})
+		if e := (*expand.Error)(nil); errors.As(err, &e) {
+			inner := *e
+			inner.Text = "field-extract in sort: \"" + it.Args[2].Source + "\""
+			return &inner
+		}
 		return err
 	})
 	if err != nil {

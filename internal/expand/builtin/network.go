@@ -39,11 +39,12 @@ func networkOperators() []expand.Operator {
 		{
 			Name: "reverse_ip", Doc: "Writes an address backwards, as the DNS wants it.",
 			Apply: func(s *expand.Scope, _ string, subject expand.Value) (expand.Value, error) {
-				a, err := netip.ParseAddr(subject.S)
+				text, _, _ := strings.Cut(subject.S, "/") // a mask is ignored
+				a, err := netip.ParseAddr(text)
 				if err != nil {
 					return expand.Value{}, expand.Fail("reverse_ip() not given an IP address [%s]", subject.S)
 				}
-				subject.S = reverseIP(a)
+				subject.S = reverseIP(a.Unmap())
 				return subject, nil
 			},
 			Examples: []expand.Example{

@@ -129,6 +129,9 @@ func readSocket(s *expand.Scope, r socketRequest, request string) (string, error
 func dialSocket(ctx context.Context, s *expand.Scope, target string) (net.Conn, string, error) {
 	world := s.Engine.World
 	rest, inet := strings.CutPrefix(target, "inet:")
+	if !inet && target == "" {
+		return nil, "", expand.Fail("failed to connect to socket %s: %s", target, reason(syscall.ECONNREFUSED))
+	}
 	if !inet {
 		conn, err := world.Dial.Dial(ctx, "unix", netip.Addr{}, target)
 		if err != nil {

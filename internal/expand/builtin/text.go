@@ -167,27 +167,23 @@ func substring(text string, start, length int) string {
 
 // number reads an argument of length, substr, hash or nhash. The empty string is 0.
 func number(name, text string, signed bool) (int, error) {
-	digits := text
-	if signed {
-		digits = strings.TrimLeft(digits, space)
-		if len(digits) > 1 && (digits[0] == '-' || digits[0] == '+') {
-			digits = digits[1:]
-		}
-	}
-	if strings.Trim(digits, "0123456789") != "" {
-		if signed {
-			return 0, expand.Fail("\"%s\" is not a number (in \"%s\" expansion)", text, name)
-		}
-		return 0, expand.Fail("\"%s\" is not a positive number (in \"%s\" expansion)", text, name)
-	}
-	if digits == "" {
+	if text == "" {
 		return 0, nil
 	}
-	n, err := strconv.Atoi(strings.TrimLeft(text, space))
-	if err != nil {
-		return 1 << 30, nil
+	digits := strings.TrimLeft(text, space)
+	if len(digits) > 1 && (digits[0] == '-' || digits[0] == '+') {
+		digits = digits[1:]
 	}
-	return max(-1<<30, min(n, 1<<30)), nil
+	bad := digits == "" || strings.Trim(digits, "0123456789") != ""
+	long, _ := strconv.ParseInt(strings.TrimLeft(text, space), 10, 64) // beyond the largest number: the largest number
+	n := int(int32(long))                                              // Exim keeps the low 32 bits
+	if signed && bad {
+		return 0, expand.Fail("\"%s\" is not a number (in \"%s\" expansion)", text, name)
+	}
+	if !signed && (bad || n < 0) {
+		return 0, expand.Fail("\"%s\" is not a positive number (in \"%s\" expansion)", text, name)
+	}
+	return n, nil
 }
 
 // underscoreNumbers splits the argument of length_3 or substr_1_2 and checks it.
@@ -199,6 +195,13 @@ func underscoreNumbers(name, argument string, limit int, signed bool) ([]string,
 		}
 		if strings.Trim(p, "0123456789") != "" || len(parts) > limit || i < len(parts)-1 && p == "" || i > 0 && p == "" {
 			return nil, expand.Fail("non-digit after underscore in \"%s_%s\"", name, argument)
+		}
+		if len(p) > 9 { // Exim keeps the low 32 bits, which is not what it does to the item's arguments
+			n := int32(0)
+			for _, digit := range []byte(p) {
+				n = n*10 + int32(digit-'0')
+			}
+			parts[i] = strings.TrimSuffix(parts[i], p) + strconv.Itoa(int(max(n, 0)))
 		}
 	}
 	return parts, nil

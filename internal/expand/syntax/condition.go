@@ -2,18 +2,23 @@ package syntax
 
 import "strings"
 
-// condition reads one condition. If it is a member of another word's argument, messages about its name say of which.
-func (p *parser) condition(member bool) *Condition {
+// member reads a condition that is part of another word. A mistake in it is then said to be inside of that.
+func (p *parser) member(where string) *Condition {
+	c := p.condition()
+	if p.bad != nil {
+		p.bad = &Bad{p.bad.Text + where}
+	}
+	return c
+}
+
+// condition reads one condition.
+func (p *parser) condition() *Condition {
 	c := &Condition{}
 	p.depth++
 	defer func() {
 		p.depth--
 		c.Bad = p.bad
 	}()
-	where := ""
-	if member {
-		where = p.inside
-	}
 	if p.depth > maxDepth {
 		p.fail("expansion is nested too deeply")
 		return c
@@ -27,12 +32,12 @@ func (p *parser) condition(member bool) *Condition {
 	c.Name = p.conditionName()
 	if c.Name == "" {
 		found := p.rest()
-		p.fail("condition name expected, but found \"%s\"%s", found[:min(16, len(found))], where)
+		p.fail("condition name expected, but found \"%s\"", found[:min(16, len(found))])
 		return c
 	}
 	var ok bool
 	if c.Row, c.Shape, ok = p.words.Condition(c.Name); !ok {
-		p.fail("unknown condition \"%s\"%s", c.Name, where)
+		p.fail("unknown condition \"%s\"", c.Name)
 		return c
 	}
 	p.conditionArgs(c)
@@ -48,9 +53,6 @@ func (p *parser) conditionName() string {
 			p.at++
 		}
 		return p.text[start:p.at]
-	}
-	if !isAlpha(p.peek()) {
-		return ""
 	}
 	return p.name("")
 }
@@ -143,16 +145,13 @@ func (p *parser) group(c *Condition) {
 		p.fail("missing { after \"%s\"", c.Name)
 		return
 	}
-	before := p.inside
-	p.inside = " inside \"" + c.Name + "{...}\" condition"
-	defer func() { p.inside = before }()
 	for !p.accept('}') {
 		if p.peek() != '{' || !p.more() {
 			p.fail("each subcondition inside an \"%s{...}\" condition must be in its own {}", c.Name)
 			return
 		}
 		p.at++
-		c.Sub = append(c.Sub, p.condition(true))
+		c.Sub = append(c.Sub, p.member(c.Inside()))
 		if p.bad != nil {
 			return
 		}
@@ -178,10 +177,7 @@ func (p *parser) forEach(c *Condition) {
 		p.fail("missing { after \"%s\"", c.Name)
 		return
 	}
-	before := p.inside
-	p.inside = " inside \"" + c.Name + "\" condition"
-	c.Sub = append(c.Sub, p.condition(true))
-	p.inside = before
+	c.Sub = append(c.Sub, p.member(c.Inside()))
 	if p.bad == nil && !p.accept('}') {
 		p.fail("missing } at end of condition inside \"%s\"", c.Name)
 	}

@@ -6,7 +6,7 @@ import "strings"
 func (p *parser) item(it *Item) Node {
 	switch it.Shape.Form {
 	case FormIf:
-		it.Test = p.condition(false)
+		it.Test = p.condition()
 		p.branches(it)
 	case FormLookup:
 		p.lookup(it)
@@ -70,11 +70,11 @@ func (p *parser) args(it *Item) {
 	p.skipSpace()
 	switch {
 	case len(it.Args) < it.Shape.Min:
-		p.fail("Not enough arguments for '%s' (min is %d)", it.Name, it.Shape.Min)
+		p.fail("Not enough arguments for '%s' (min is %d)", it.Name, it.Shape.Min-it.Shape.Before)
 	case it.Shape.YesNo:
 		p.branches(it)
 	case p.peek() == '{':
-		p.fail("Too many arguments for '%s' (max is %d)", it.Name, it.Shape.Max)
+		p.fail("Too many arguments for '%s' (max is %d)", it.Name, it.Shape.Max-it.Shape.Before)
 	case p.peek() != '}':
 		p.fail("missing '}' after '%s'", it.Name)
 	default:
@@ -335,23 +335,17 @@ func (p *parser) each(it *Item) {
 
 // eachBody reads the last argument of filter, map and reduce, and the closing brace.
 func (p *parser) eachBody(it *Item) {
-	before := p.inside
-	p.inside = " inside \"" + it.Name + "\" item"
 	if it.Shape.Form == FormFilter {
-		it.Test = p.condition(true)
+		it.Test = p.member(it.Inside())
 		if p.bad == nil && !p.accept('}') {
 			p.fail("missing } at end of condition or expression inside \"%s\"; could be an unquoted } in the content", it.Name)
 		}
 	} else {
-		t := p.parseText(true, true)
-		if t.Bad != nil && strings.HasPrefix(t.Bad.Text, "missing } at end of string") {
-			if _, own := t.Parts[len(t.Parts)-1].(*Bad); own {
-				t.Bad.Text += p.inside
-			}
+		it.Args = append(it.Args, p.parseText(true, true))
+		if p.bad != nil {
+			p.bad = &Bad{p.bad.Text + it.Inside()}
 		}
-		it.Args = append(it.Args, t)
 	}
-	p.inside = before
 	if p.bad == nil && !p.accept('}') {
 		p.fail("missing } at end of \"%s\"", it.Name)
 	}

@@ -16,8 +16,6 @@ type parser struct {
 	bad   *Bad // the mistake; when it is set everything returns
 	// openHeader says that a header name ran over a closing brace, for the message about the brace that is missing then.
 	openHeader bool
-	// inside is added to messages within some words: ` inside "filter" item`.
-	inside string
 }
 
 // Parse reads the whole text. The result is never nil.

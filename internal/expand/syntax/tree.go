@@ -83,6 +83,9 @@ type Item struct {
 	Bad *Bad
 }
 
+// Inside is what messages about the condition of filter, and the text of map and reduce, end in.
+func (it *Item) Inside() string { return " inside \"" + it.Name + "\" item" }
+
 // Condition is one test of an if. Row is what Words.Condition gave.
 type Condition struct {
 	Name   string
@@ -98,6 +101,14 @@ type Condition struct {
 	Header   *Header
 	// Bad, if set, is the mistake in or after the parts that are there.
 	Bad *Bad
+}
+
+// Inside is what messages about the members of a group and the condition of forany and its like end in.
+func (c *Condition) Inside() string {
+	if c.Shape.Form == FormGroup {
+		return " inside \"" + c.Name + "{...}\" condition"
+	}
+	return " inside \"" + c.Name + "\" condition"
 }
 
 // Bad is a mistake. Text is Exim's message.
@@ -162,6 +173,8 @@ const (
 type Shape struct {
 	Form     Form
 	Min, Max int
+	// Before says how many of the arguments are read before the others, and not counted in messages about too few or too many.
+	Before int
 	// YesNo: the item may have branches. (Forms that always have them do not need it.)
 	YesNo bool
 	// ArgNames are the words with which messages name the arguments of FormNamedArgs.
