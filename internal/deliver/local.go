@@ -75,12 +75,32 @@ func sameBatch(x, y *mail.Address, t *transport.Transport, m *mail.Message) bool
 
 // batchVariables refuses batches whose option text depends on a part of the address that differs.
 func batchVariables(x, y *mail.Address, t *transport.Transport) bool {
+	local, domain := x.LocalPart == y.LocalPart, x.Domain == y.Domain
 	for _, text := range t.Texts() {
-		if strings.Contains(text, "local_part") && x.LocalPart != y.LocalPart || strings.Contains(text, "domain") && x.Domain != y.Domain {
+		if !local && mentions(text, "local_part") || !domain && mentions(text, "domain") {
 			return false
 		}
 	}
 	return true
+}
+
+// mentions tells whether a text has a word that begins with name, as it is or with one of the prefixes of variables about the same address.
+func mentions(text, name string) bool {
+	for from := 0; ; {
+		i := strings.Index(text[from:], name)
+		if i < 0 {
+			return false
+		}
+		before := strings.TrimSuffix(strings.TrimSuffix(text[:from+i], "original_"), "parent_")
+		if n := len(before); n == 0 || !wordByte(before[n-1]) {
+			return true
+		}
+		from += i + len(name)
+	}
+}
+
+func wordByte(c byte) bool {
+	return c == '_' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 }
 
 func sameStrings(x, y []string) bool {

@@ -159,7 +159,7 @@ func (f Format) Ancestry(a *mail.Address, asLocal bool) string {
 	case asLocal && a.Kind == mail.KindNormal:
 		b.WriteString(a.LocalPart)
 	default:
-		b.WriteString(a.Address)
+		b.WriteString(routedAddress(a))
 	}
 	shown := b.String()
 	separator := " ("
@@ -174,10 +174,24 @@ func (f Format) Ancestry(a *mail.Address, asLocal bool) string {
 	switch {
 	case top.OneTimeParent != "":
 		b.WriteString(" <" + top.OneTimeParent + ">")
-	case !strings.EqualFold(shown, top.Address):
+	case !sameAddress(shown, top.Address):
 		b.WriteString(" <" + top.Address + ">")
 	}
 	return b.String()
+}
+
+// routedAddress is an address as its router saw it: without affixes, the local part in lower case unless the router is caseful.
+func routedAddress(a *mail.Address) string {
+	if a.Kind != mail.KindNormal || a.Transport == "" || a.LocalPart == "" || a.Domain == "" || a.Address[0] == '"' {
+		return a.Address
+	}
+	return a.LocalPart + "@" + a.Domain
+}
+
+// sameAddress compares addresses, domains without regard to case.
+func sameAddress(a, b string) bool {
+	i, j := strings.LastIndexByte(a, '@')+1, strings.LastIndexByte(b, '@')+1
+	return a[:i] == b[:j] && strings.EqualFold(a[i:], b[j:])
 }
 
 func replyTo(a *mail.Address) string {

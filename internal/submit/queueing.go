@@ -64,7 +64,7 @@ func (x *reception) queueing() (d Delivery, decided bool) {
 	return RouteOnly, smtp
 }
 
-// latch remembers that the load was once too high during a session.
+// latch remembers that the load was once too high during a session. It is made before the session and its messages part ways.
 type latch struct{ load int }
 
 // overloaded tells whether the load average is above a limit, in thousandths, or was so earlier in the session with

@@ -60,6 +60,7 @@ func (r *Receiver) Receive(ctx context.Context, in *Input) Result {
 // untrusted_set_sender lets him; not even the null sender counts.
 func (x *reception) origin() {
 	s := x.m.Session
+	mail.State[latch](&s.Bag)
 	if s.SMTP && len(x.m.Recipients) == 0 && x.in.Discarded == "" {
 		x.in.Discarded = "RCPT ACL" // there were some, but an ACL threw them away
 	}
