@@ -122,6 +122,8 @@ type Outcome struct {
 	// SenderFailure is set when the rejection comes from a failed verification of a sender, whose details the
 	// client is told in lines before the last one (spec 44.50). nil otherwise, and with no_details.
 	SenderFailure *Verified
+	// SenderFailureTold says that log and client have had SenderFailure before; only the reason of a deferral is told each time.
+	SenderFailureTold bool
 }
 
 // LogTargets is a set of logs.

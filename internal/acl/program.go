@@ -59,7 +59,7 @@ func (p *Program) Run(ctx context.Context, s *expand.Scope, phase Phase, text st
 	verdict := r.internal(text)
 	out := Outcome{Verdict: verdict, UserMessage: r.UserMessage, LogMessage: r.LogMessage, LogTargets: r.targets}
 	if verdict == Fail || verdict == FailDrop || verdict == Defer {
-		out.SenderFailure = r.untoldFailure()
+		out.SenderFailure, out.SenderFailureTold = r.senderFailure()
 	}
 	if verdict == Error && phase != Quit {
 		// What an ACL's own mistake says is not for clients.

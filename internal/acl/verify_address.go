@@ -31,21 +31,21 @@ func (r *Run) verification() *verification {
 	return &verification{}
 }
 
-// untoldFailure returns the failed verification of a sender whose details a client has not been told, once.
-func (r *Run) untoldFailure() *Verified {
+// senderFailure returns the failed verification of a sender, and whether a client has been told of it.
+func (r *Run) senderFailure() (failure *Verified, told bool) {
 	bag := r.messageBag()
 	if bag == nil {
-		return nil
+		return nil, false
 	}
 	v := mail.Peek[verification](bag)
-	if v == nil || v.failure == nil || v.told {
-		return nil
+	if v == nil || v.failure == nil {
+		return nil, false
 	}
-	v.told = true
-	if v.failure.NoDetails {
-		return nil
+	told, v.told = v.told, true
+	if v.failure.NoDetails || told && v.failure.Result != Defer {
+		return nil, told
 	}
-	return v.failure
+	return v.failure, told
 }
 
 // verifySender verifies the message's sender, or another address as a sender.

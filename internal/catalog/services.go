@@ -216,7 +216,8 @@ func (s *Server) Rewriter() *rewrite.Rewriter {
 			LogRewrites: func(*expand.Scope) bool { return s.Log.Has(eventlog.AddressRewrite) },
 		},
 		Settings: rewrite.Settings{QualifyDomain: m.QualifyDomain, QualifyRecipient: m.QualifyRecipient, HeadersCharset: m.HeadersCharset,
-			PrintTopbitchars: m.PrintTopBitChars}}
+			PrintTopbitchars: m.PrintTopBitChars, Address: address.Options{AllowLiterals: m.AllowDomainLiterals,
+				StripTrailingDot: m.StripTrailingDot, StripExcessAngles: m.StripExcessAngleBrackets, AllowUTF8: m.AllowUTF8Domains}}}
 }
 
 // command runs a program for the queryprogram router. Under another identity than our own it is refused: only helpers of the

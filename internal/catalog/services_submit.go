@@ -25,7 +25,7 @@ func (s *Server) submitServices() submit.Services {
 		MatchHost: func(sc *expand.Scope, text, name string, session *mail.Session) (bool, error) {
 			return matchHost(sc, text, name, session.Host)
 		},
-		Arrived: s.arrived}
+		Arrived: s.arrived, NoDelivery: func() bool { return s.DontDeliver }}
 	for _, f := range s.Catalog.Features {
 		services.Rooms = append(services.Rooms, f.Reception...)
 	}
@@ -47,7 +47,7 @@ func (s *Server) ScratchReceiver() (r *submit.Receiver, remove func(), err error
 // arrived delivers a message that was just received, or leaves it on the queue.
 func (s *Server) arrived(ctx context.Context, m *mail.Message, l *spool.Locked, d submit.Delivery) {
 	ctx = context.WithoutCancel(ctx)
-	o := deliver.Options{QueueSMTP: d == submit.RouteOnly, DontDeliver: s.DontDeliver}
+	o := deliver.Options{QueueSMTP: d == submit.RouteOnly}
 	switch {
 	case d == submit.Queue:
 		l.Close()

@@ -202,6 +202,7 @@ func (d *Deliverer) attempt(ctx context.Context, l *spool.Locked, msg *mail.Mess
 		done: make(map[string]bool, len(msg.NonRecipients)), seen: make(map[string]*mail.Address)}
 	a.scope = d.Engine.NewScope(ctx, d.Config, msg.Session, msg)
 	a.mark(a.scope)
+	a.options.DontDeliver = o.DontDeliver || spool.StateOf(msg).NoDelivery
 	for _, n := range msg.NonRecipients {
 		a.done[n] = true
 	}

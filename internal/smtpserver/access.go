@@ -128,13 +128,13 @@ func (s *Session) refuseAs(r refusal) bool {
 	return true
 }
 
-// senderFailure tells client and log, once, why a sender's verification failed (spec 44.50).
+// senderFailure tells client and log why a sender's verification failed (spec 44.50).
 func (s *Session) senderFailure(r refusal, prefix, code string) {
 	failed := r.outcome.SenderFailure
 	if failed == nil {
 		return
 	}
-	if s.svc.Log.Has(eventlog.SenderVerifyFail) {
+	if s.svc.Log.Has(eventlog.SenderVerifyFail) && !r.outcome.SenderFailureTold {
 		kind := "fail"
 		if failed.Result == acl.Defer {
 			kind = "defer"
@@ -149,6 +149,9 @@ func (s *Session) senderFailure(r refusal, prefix, code string) {
 		return
 	}
 	if failed.Result == acl.Defer {
+		if r.outcome.SenderFailureTold && r.outcome.Verdict != acl.Defer {
+			return
+		}
 		if text := failed.LogMessage; text != "" && s.main.SMTPReturnErrorDetails {
 			s.respond(code, foldMessage(text), true)
 		}

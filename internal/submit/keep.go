@@ -7,6 +7,7 @@ import (
 	"exigo/internal/proto/address"
 	"exigo/internal/proto/header"
 	"exigo/internal/proto/mime"
+	"exigo/internal/spool"
 )
 
 // keep writes the message to the spool, logs its arrival, and hands it on. From then on we are responsible for it.
@@ -31,6 +32,9 @@ func (x *reception) keep() bool {
 		x.result.Accepted = true
 		x.reply()
 		return true
+	}
+	if x.r.s.NoDelivery != nil && x.r.s.NoDelivery() {
+		spool.StateOf(x.m).NoDelivery = true
 	}
 	locked, err := x.incoming.Commit(x.m)
 	if err != nil {

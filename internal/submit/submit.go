@@ -45,6 +45,8 @@ type Services struct {
 	// SpoolSpace and LogSpace return the free bytes and inodes of the file systems of spool and logs, -1 where unknown. Without SpoolSpace
 	// the system is asked, without LogSpace the logs are not looked at.
 	SpoolSpace, LogSpace func() (bytes, inodes int64)
+	// NoDelivery, if set, tells whether messages are marked in the spool so that no delivery of them is real (-N).
+	NoDelivery func() bool
 	// FreezeTell tells freeze_tell that a message was frozen by an ACL; may be nil.
 	FreezeTell func(ctx context.Context, m *mail.Message)
 }
