@@ -20,6 +20,7 @@ import (
 	"exigo/internal/hints"
 	"exigo/internal/list"
 	"exigo/internal/mail"
+	"exigo/internal/proto/address"
 	"exigo/internal/retry"
 	"exigo/internal/rewrite"
 	"exigo/internal/route"
