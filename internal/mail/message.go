@@ -98,6 +98,7 @@ type Controls struct {
 	CutthroughDefer       string
 	DKIMDisable           bool
 	DMARCDisable          bool
+	DMARCForensic         bool // failure reports may be sent
 	DSCP                  string
 	NoMboxUnspool         bool
 	UTF8Downgrade         string

@@ -47,6 +47,12 @@ func Delay(ctx context.Context, s *expand.Scope, d time.Duration) error {
 	return s.Engine.World.Clock.Sleep(ctx, d)
 }
 
+// Pretended tells whether the scope belongs to a session that only tests (-bh): nothing is to be kept or sent because of it.
+func Pretended(s *expand.Scope) bool {
+	session := sessionOf(s)
+	return session != nil && session.start.HostChecking
+}
+
 // SetDSCP sets the differentiated-services field of the packets to the scope's client (control = dscp): value is 0 to 63.
 func SetDSCP(s *expand.Scope, value int) error {
 	session := sessionOf(s)
