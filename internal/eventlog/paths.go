@@ -138,8 +138,9 @@ func (l *Log) open(to Stream, now time.Time) (*file, error) {
 	flags := os.O_WRONLY | os.O_APPEND | os.O_CREATE | syscall.O_CLOEXEC
 	f, err := os.OpenFile(name, flags, fileMode)
 	if errors.Is(err, os.ErrNotExist) {
-		l.makeDirectories(filepath.Dir(name))
-		f, err = os.OpenFile(name, flags, fileMode)
+		if err = l.makeDirectories(filepath.Dir(name)); err == nil {
+			f, err = os.OpenFile(name, flags, fileMode)
+		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("Cannot open %s log file \"%s\": %s: euid=%d egid=%d",
@@ -157,7 +158,7 @@ func (l *Log) open(to Stream, now time.Time) (*file, error) {
 }
 
 // makeDirectories makes missing directories above a log and gives them to the owner of the logs.
-func (l *Log) makeDirectories(dir string) {
+func (l *Log) makeDirectories(dir string) error {
 	var missing []string
 	for d := dir; d != "/" && d != "."; d = filepath.Dir(d) {
 		if _, err := os.Stat(d); err == nil {
@@ -166,10 +167,17 @@ func (l *Log) makeDirectories(dir string) {
 		missing = append(missing, d)
 	}
 	for i := len(missing) - 1; i >= 0; i-- {
-		if os.Mkdir(missing[i], directoryMode) == nil && os.Geteuid() == 0 && l.settings.UID >= 0 {
+		if err := os.Mkdir(missing[i], directoryMode); err != nil {
+			if errors.Is(err, os.ErrExist) {
+				continue // another process was faster
+			}
+			return err
+		}
+		if os.Geteuid() == 0 && l.settings.UID >= 0 {
 			os.Chown(missing[i], l.settings.UID, l.settings.GID)
 		}
 	}
+	return nil
 }
 
 func logName(to Stream) string {

@@ -73,8 +73,10 @@ func (r *Run) errorsTo() verdict {
 		a.ErrorsTo, a.ErrorsToSet, a.IgnoreError = "", true, true
 		return proceed
 	}
-	if a.Mode != mail.ForDelivery || r.Engine.errorsAddressVerifies(r.Ctx, r.Scope, v.S) {
+	if a.Mode != mail.ForDelivery {
 		a.ErrorsTo, a.ErrorsToSet = v.S, true
+	} else if address, ok := r.Engine.errorsAddress(r.Ctx, r.Scope, v.S); ok {
+		a.ErrorsTo, a.ErrorsToSet = address, true
 	}
 	return proceed
 }
