@@ -29,9 +29,12 @@ func (p *Program) testAddresses(ctx context.Context, o route.TestOptions) error 
 	}
 	p.logToStderr()
 	session := p.Server.Receiver.LocalSession(call)
-	m := &mail.Message{Session: session}
+	m := &mail.Message{Session: session, SenderSet: true}
+	if !o.Sender {
+		m.Sender = p.Server.Receiver.OwnAddress(call.Caller)
+	}
 	if a := p.Arguments.Submission; a.SenderGiven {
-		m.Sender, m.SenderSet = strings.Trim(a.Sender, "<>"), true
+		m.Sender = strings.Trim(a.Sender, "<>")
 		if m.Sender != "" {
 			m.Sender = p.Server.Qualify(m.Sender, true)
 		}

@@ -149,7 +149,7 @@ func (a *attempt) updateRetry() {
 		}
 		a.timedOut[addr] = true
 		if !a.silent(addr) {
-			text := a.format().Ancestry(addr, false) + ": retry timeout exceeded"
+			text := a.format().AncestryAsGiven(addr) + ": retry timeout exceeded"
 			a.d.Log.Mainf(a.msg.ID, "** %s", text)
 			a.note(text)
 		}
@@ -226,7 +226,7 @@ func (a *attempt) ignored(addr *mail.Address, why string) {
 	if a.silent(addr) || a.options.GiveUp {
 		return
 	}
-	text := a.format().Ancestry(addr, false) + ": error ignored"
+	text := a.format().AncestryAsGiven(addr) + ": error ignored"
 	if why != "" {
 		text += ": " + why
 	}

@@ -5,6 +5,7 @@ import (
 
 	"exigo/internal/eventlog"
 	"exigo/internal/mail"
+	"exigo/internal/route"
 	"exigo/internal/transport"
 )
 
@@ -105,6 +106,9 @@ func (a *attempt) logDeferral(addr *mail.Address) {
 	}
 	if addr.RetrySkipped && addr.Outcome.Errno == 0 {
 		return
+	}
+	if addr.Kind == mail.KindNormal && addr.Domain == "" {
+		route.Split(addr) // it has not come to the routers
 	}
 	d := a.line("==", addr)
 	switch addr.Outcome.Errno {

@@ -145,23 +145,33 @@ func (f Format) recipient(l *Line, d Delivery) {
 	}
 }
 
-// Ancestry shows an address with where it came from: "final <original>", with all_parents "final (parent, grandparent) <original>". A pipe,
-// file or reply always shows the address that asked for it. A local delivery shows the local part alone, and then the original always.
+// Ancestry shows an address with where it came from: "final <original>", with all_parents "final (parent, grandparent) <original>". The
+// final address is shown as its router saw it: without affixes and quotes, in lower case as a rule; the original as it was given,
+// unless both are the same. A pipe, file or reply always shows the address that asked for it. A local delivery shows the local part
+// alone, and then the original always.
 func (f Format) Ancestry(a *mail.Address, asLocal bool) string {
+	shown := a.Address
+	switch {
+	case a.Kind == mail.KindReply:
+		shown = ">" + replyTo(a)
+	case asLocal && a.Kind == mail.KindNormal:
+		shown = a.LocalPart
+	case a.Kind == mail.KindNormal && a.LocalPart != "" && a.Domain != "":
+		shown = a.LocalPart + "@" + a.Domain
+	}
+	return f.ancestry(a, shown)
+}
+
+// AncestryAsGiven is Ancestry with the final address as it was given.
+func (f Format) AncestryAsGiven(a *mail.Address) string { return f.ancestry(a, a.Address) }
+
+func (f Format) ancestry(a *mail.Address, shown string) string {
 	top := a
 	for top.Parent != nil {
 		top = top.Parent
 	}
 	var b strings.Builder
-	switch {
-	case a.Kind == mail.KindReply:
-		b.WriteString(">" + replyTo(a))
-	case asLocal && a.Kind == mail.KindNormal:
-		b.WriteString(a.LocalPart)
-	default:
-		b.WriteString(routedAddress(a))
-	}
-	shown := b.String()
+	b.WriteString(shown)
 	separator := " ("
 	all := f.Selectors.Has(AllParents)
 	for p := a.Parent; p != nil && p != top && (all || p == a.Parent && a.Kind != mail.KindNormal); p = p.Parent {
@@ -178,14 +188,6 @@ func (f Format) Ancestry(a *mail.Address, asLocal bool) string {
 		b.WriteString(" <" + top.Address + ">")
 	}
 	return b.String()
-}
-
-// routedAddress is an address as its router saw it: without affixes, the local part in lower case unless the router is caseful.
-func routedAddress(a *mail.Address) string {
-	if a.Kind != mail.KindNormal || a.Transport == "" || a.LocalPart == "" || a.Domain == "" || a.Address[0] == '"' {
-		return a.Address
-	}
-	return a.LocalPart + "@" + a.Domain
 }
 
 // sameAddress compares addresses, domains without regard to case.

@@ -111,8 +111,10 @@ type Quirks struct {
 	QueueTimes []time.Duration
 	// CRAMChallenge replaces the random challenge of CRAM-MD5.
 	CRAMChallenge string
-	// AdvertiseSMTPUTF8 false keeps the default of smtputf8_advertise_hosts empty.
+	// NoSMTPUTF8 keeps the default of smtputf8_advertise_hosts empty.
 	NoSMTPUTF8 bool
+	// NoREQUIRETLS keeps the default of tls_advertise_requiretls empty: the tests come from a time before the extension.
+	NoREQUIRETLS bool
 	// HeadersCharset replaces the default of headers_charset, which with Exim depends on the build.
 	HeadersCharset string
 	// RefusedIsTimeout reports a refused connection as a timeout for a connect timeout of 999999s.

@@ -36,6 +36,7 @@ func conformance(w *World) *World {
 		On:                true,
 		CRAMChallenge:     "<1896.697170952@postoffice.reston.mci.net>",
 		NoSMTPUTF8:        true,
+		NoREQUIRETLS:      true,
 		HeadersCharset:    "ISO-8859-1",
 		RefusedIsTimeout:  true,
 		SyslogToStderr:    true,

@@ -21,7 +21,7 @@ type Generic struct {
 	FailVerify         bool
 	FailVerifyRcpt     bool
 	FailVerifySender   bool
-	FallbackHosts      option.StringList
+	FallbackHosts      option.Expanded
 	Group              option.GroupID
 	HeadersAdd         option.Expanded
 	HeadersRemove      option.Expanded
@@ -81,7 +81,7 @@ func genericRowsAtoL() []genericRow {
 		{Name: "fail_verify", Field: func(g *Generic) any { return &g.FailVerify }, Doc: "Set fail_verify_sender and fail_verify_recipient."},
 		{Name: "fail_verify_recipient", Field: func(g *Generic) any { return &g.FailVerifyRcpt }, Doc: "A recipient that this router accepts fails to verify."},
 		{Name: "fail_verify_sender", Field: func(g *Generic) any { return &g.FailVerifySender }, Doc: "A sender that this router accepts fails to verify."},
-		{Name: "fallback_hosts", Field: func(g *Generic) any { return &g.FallbackHosts }, Doc: "Hosts to try when delivery to the others fails; not expanded."},
+		{Name: "fallback_hosts", Field: func(g *Generic) any { return &g.FallbackHosts }, Doc: "Hosts to try when delivery to the others fails."},
 		{Name: "group", Field: func(g *Generic) any { return &g.Group }, Doc: "The group of local deliveries, and of reading a redirection file."},
 		{Name: "headers_add", Repeat: option.JoinNewline, Field: func(g *Generic) any { return &g.HeadersAdd }, Doc: "Header lines to add when the address is delivered."},
 		{Name: "headers_remove", Repeat: option.JoinColon, Field: func(g *Generic) any { return &g.HeadersRemove }, Doc: "Names of header lines to leave out when the address is delivered."},

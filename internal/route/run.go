@@ -169,12 +169,32 @@ func (r *Run) Deliver(t TransportInfo) Outcome {
 		return outcome
 	}
 	if !t.Local {
-		for _, item := range option.SplitList(string(r.Router.Generic.FallbackHosts)) {
-			name, port := hostfind.Item(item)
-			a.FallbackHosts = append(a.FallbackHosts, mail.Host{Name: name, Port: port, MX: -1})
+		if ok, outcome := r.fallBack(a); !ok {
+			a.Transport = ""
+			return outcome
 		}
 	}
 	return Accepted
+}
+
+// fallBack gives an address the router's fallback hosts.
+func (r *Run) fallBack(a *mail.Address) (ok bool, outcome Outcome) {
+	text := string(r.Router.Generic.FallbackHosts)
+	if text == "" {
+		return true, Accepted
+	}
+	v, err := r.expand(text)
+	switch {
+	case errors.Is(err, expand.ErrForced):
+		return true, Accepted
+	case err != nil:
+		return false, r.Postpone(mail.ErrnoExpandFail, "failed to expand fallback_hosts \"%s\" for %s router: %s", text, r.Router.Name, err)
+	}
+	for _, item := range option.SplitList(v.S) {
+		name, port := hostfind.Item(item)
+		a.FallbackHosts = append(a.FallbackHosts, mail.Host{Name: name, Port: port, MX: -1})
+	}
+	return true, Accepted
 }
 
 // Equip gives an address that is to be delivered the user, the group and the directories of the router.

@@ -35,8 +35,10 @@ func appendClean(dst []byte, text string) []byte {
 // respond puts a reply of one or more lines into the output. code is the reply code, with an enhanced code after a space if
 // there is one ("599 5.2.3"). more says that further lines of the reply follow.
 func (s *Session) respond(code, text string, more bool) {
-	if s.noteRcpt && !more {
-		s.noteReply(text)
+	if s.noteRcpt {
+		if !more {
+			s.noteReply(text)
+		}
 		s.noteRcpt = false
 		defer func() { s.noteRcpt = true }()
 	}

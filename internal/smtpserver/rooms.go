@@ -8,6 +8,7 @@ import (
 	"exigo/internal/config"
 	"exigo/internal/expand"
 	"exigo/internal/mail"
+	"exigo/internal/outside"
 )
 
 // The exported methods are what rooms use.
@@ -23,6 +24,9 @@ func (s *Session) Main() *config.Main { return s.main }
 
 // Config returns the configuration in force.
 func (s *Session) Config() *config.Config { return s.svc.Config }
+
+// World returns the world the session lives in.
+func (s *Session) World() *outside.World { return s.svc.World }
 
 // Context ends with the session.
 func (s *Session) Context() context.Context { return s.ctx }

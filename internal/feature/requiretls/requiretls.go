@@ -107,6 +107,9 @@ func headersOnly(_ context.Context, _ *expand.Scope, m *mail.Message, _ *io.Sect
 
 // offered tells whether the client may ask: inside TLS only, and where tls_advertise_requiretls says so.
 func offered(s *smtpserver.Session) bool {
+	if s.World().Quirks.NoREQUIRETLS && !s.Config().IsSet("tls_advertise_requiretls") {
+		return false
+	}
 	return s.Noun().TLS != nil && s.Matches(string(option.Of[settings](s.Config().Main).advertise))
 }
 
