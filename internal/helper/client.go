@@ -7,11 +7,11 @@ package helper
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"time"
 
 	"exigo/internal/mail"
@@ -22,6 +22,7 @@ import (
 // Client is the engine's end of one helper. It is used by one goroutine at a time; Release gives it back.
 type Client struct {
 	link *link
+	conn *net.UnixConn
 	// local runs jobs in this process instead.
 	local   []*transport.Driver
 	world   *outside.World
@@ -31,7 +32,7 @@ type Client struct {
 
 // NewClient makes the client of a connection whose other end Serve reads. release is called by Release.
 func NewClient(conn *net.UnixConn, release func(c *Client, broken bool)) *Client {
-	return &Client{link: &link{conn: conn}, release: release}
+	return &Client{link: &link{conn: conn}, conn: conn, release: release}
 }
 
 // NewLocal makes a client that does the jobs in this process, as its user.
@@ -57,7 +58,7 @@ func (c *Client) Close() error {
 	if c.link == nil {
 		return nil
 	}
-	return c.link.conn.Close()
+	return c.conn.Close()
 }
 
 // Result is the end of a job: one outcome for each recipient, or the name of the transport that is to do it instead.
@@ -76,14 +77,14 @@ func (c *Client) Execute(ctx context.Context, job *Job, header []byte, body *os.
 	}
 	stop := c.cancelWith(ctx)
 	defer stop()
-	if err := c.link.send(kindExecute, job, header, body); err != nil {
+	if err := c.sendJob(job, header, body); err != nil {
 		return Result{}, c.fail(ctx, err)
 	}
 	for {
 		var q question
 		var line logLine
 		var done result
-		k, _, file, err := c.link.receive(func(k kind) any {
+		k, _, _, err := c.link.receive(func(k kind) any {
 			switch k {
 			case kindAsk:
 				return &q
@@ -94,9 +95,6 @@ func (c *Client) Execute(ctx context.Context, job *Job, header []byte, body *os.
 			}
 			return nil
 		})
-		if file != nil {
-			file.Close()
-		}
 		if err != nil {
 			return Result{}, c.fail(ctx, err)
 		}
@@ -117,8 +115,42 @@ func (c *Client) Execute(ctx context.Context, job *Job, header []byte, body *os.
 	}
 }
 
+// shortBody is the size up to which a body travels beside the job: passing a descriptor, and reading and closing it over there, costs more than
+// copying so much.
+const shortBody = 32 << 10
+
+// sendJob writes the frame of a job.
+func (c *Client) sendJob(job *Job, header []byte, body *os.File) error {
+	job.HeaderSize, job.BodySize = len(header), 0
+	l := c.link
+	short := body != nil && job.Size > 0 && job.Size <= shortBody
+	if short {
+		job.BodySize = int(job.Size)
+	}
+	if err := l.begin(kindExecute, job); err != nil {
+		return err
+	}
+	l.out = append(l.out, header...)
+	if !short {
+		return l.flush(body)
+	}
+	at := len(l.out)
+	l.out = slices.Grow(l.out, job.BodySize)[:at+job.BodySize]
+	if _, err := body.ReadAt(l.out[at:], job.Offset); err == nil {
+		return l.flush(nil)
+	}
+	// The helper finds the error and reports it as one of the delivery.
+	job.BodySize = 0
+	if err := l.begin(kindExecute, job); err != nil {
+		return err
+	}
+	l.out = append(l.out, header...)
+	return l.flush(body)
+}
+
 // here does the job in this process.
 func (c *Client) here(ctx context.Context, job *Job, header []byte, body *os.File, calls Calls) Result {
+	job.HeaderSize, job.BodySize = len(header), 0
 	e := execution(job, header, body, c.world)
 	e.Ask = func(q string, a map[string]string) (string, error) {
 		if calls.Answer == nil {
@@ -144,7 +176,7 @@ func (c *Client) answer(q question, calls Calls) error {
 	} else {
 		a.Text = text
 	}
-	return c.link.send(kindAnswer, a, nil, nil)
+	return c.link.send(kindAnswer, a, nil)
 }
 
 func logFrom(line logLine, calls Calls) {
@@ -157,7 +189,7 @@ func logFrom(line logLine, calls Calls) {
 
 // cancelWith breaks the connection when ctx ends: the helper sees its end and stops.
 func (c *Client) cancelWith(ctx context.Context) func() {
-	stop := context.AfterFunc(ctx, func() { c.link.conn.SetDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(ctx, func() { c.conn.SetDeadline(time.Unix(1, 0)) })
 	return func() { stop() }
 }
 
@@ -191,19 +223,16 @@ func (c *Client) file(ctx context.Context, k kind, r fileRequest) ([]byte, FileI
 	}
 	stop := c.cancelWith(ctx)
 	defer stop()
-	if err := c.link.send(k, r, nil, nil); err != nil {
+	if err := c.link.send(k, r, nil); err != nil {
 		return nil, FileInfo{}, c.fail(ctx, err)
 	}
 	var reply fileReply
-	_, data, file, err := c.link.receive(func(k kind) any {
+	_, data, _, err := c.link.receive(func(k kind) any {
 		if k == kindFile {
 			return &reply
 		}
 		return nil
 	})
-	if file != nil {
-		file.Close()
-	}
 	if err != nil {
 		return nil, FileInfo{}, c.fail(ctx, err)
 	}
@@ -274,7 +303,7 @@ func (c *Client) deliver(ctx context.Context, r *transport.Run) (Result, error) 
 	if err != nil {
 		return Result{}, err
 	}
-	text, err := json.Marshal(prepared)
+	text, err := transport.Pack(prepared)
 	if err != nil {
 		return Result{}, err
 	}

@@ -24,12 +24,37 @@ func pair(t testing.TB) (a, b *net.UnixConn) {
 		t.Fatal(err)
 	}
 	for i, into := range []**net.UnixConn{&a, &b} {
-		if *into, err = connection(uintptr(fds[i])); err != nil {
+		f := os.NewFile(uintptr(fds[i]), "end")
+		c, err := net.FileConn(f)
+		f.Close()
+		if err != nil {
 			t.Fatal(err)
 		}
+		*into = c.(*net.UnixConn)
 	}
 	t.Cleanup(func() { a.Close(); b.Close() })
 	return a, b
+}
+
+// blocking turns a connection into the kind that helpers have.
+func blocking(t testing.TB, c *net.UnixConn) socket {
+	t.Helper()
+	f, err := c.File()
+	c.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	fd, err := syscall.Dup(int(f.Fd())) // Fd makes the socket blocking
+	if err != nil {
+		t.Fatal(err)
+	}
+	return socket{fd}
+}
+
+func pack(v any) []byte {
+	b, _ := transport.Pack(v)
+	return b
 }
 
 // echo returns the length of what it got; with a question as job it asks.
@@ -52,13 +77,16 @@ func echo() *transport.Driver {
 			e.Output = []byte(text)
 		}
 		var all bytes.Buffer
-		e.Message.WriteTo(ctx, &all, transport.WriteOptions{})
+		if _, err := e.Message.WriteTo(ctx, &all, transport.WriteOptions{}); err != nil {
+			return e.All(mail.Outcome{Result: mail.Deferred, Message: err.Error()})
+		}
 		return e.All(mail.Outcome{Result: mail.Delivered, Size: int64(all.Len()), RetryKeys: []mail.RetryUpdate{{Key: "k"}}})
 	}}}
 }
 
 func start(t testing.TB) *Client {
-	a, b := pair(t)
+	a, there := pair(t)
+	b := blocking(t, there)
 	done := make(chan error, 1)
 	go func() { done <- Serve(b, []*transport.Driver{echo()}, nil) }()
 	c := NewClient(a, nil)
@@ -67,6 +95,7 @@ func start(t testing.TB) *Client {
 		if err := <-done; err != nil && !t.Failed() && !c.broken {
 			t.Errorf("helper: %v", err)
 		}
+		b.Close()
 	})
 	return c
 }
@@ -75,17 +104,27 @@ func TestServe(t *testing.T) {
 	c := start(t)
 	name := filepath.Join(t.TempDir(), "D")
 	os.WriteFile(name, []byte("head\nbody"), 0o600)
-	f, _ := os.Open(name)
+	f, _ := os.OpenFile(name, os.O_RDWR, 0)
 	defer f.Close()
 	header := bytes.Repeat([]byte("X: y\n"), 200000) // more than a socket buffer
-	job := &Job{Driver: "echo", Job: []byte(`""`), Recipients: []string{"a@b", "c@d"}, Offset: 5, Size: 4}
+	job := &Job{Driver: "echo", Job: pack(""), Recipients: []string{"a@b", "c@d"}, Offset: 5, Size: 4}
 	for range 3 {
 		got, err := c.Execute(t.Context(), job, header, f, Calls{})
 		if err != nil || len(got.Outcomes) != 2 || got.Outcomes[1].Size != int64(len(header))+5 || got.Outcomes[0].RetryKeys[0].Key != "k" {
 			t.Fatalf("%+v %v", got, err)
 		}
 	}
-	job.Job = []byte(`"why"`)
+	long := &Job{Driver: "echo", Job: pack(""), Recipients: []string{"a@b"}, Offset: 5, Size: shortBody + 1}
+	f.Truncate(5 + long.Size)
+	if got, err := c.Execute(t.Context(), long, nil, f, Calls{}); err != nil || got.Outcomes[0].Size != long.Size+1 {
+		t.Fatalf("%+v %v", got, err)
+	}
+	f.Truncate(9)
+	missing := &Job{Driver: "echo", Job: pack(""), Recipients: []string{"a@b"}, Offset: 5, Size: 9}
+	if got, err := c.Execute(t.Context(), missing, nil, f, Calls{}); err != nil || got.Outcomes[0].Message == "" {
+		t.Fatalf("%+v %v", got, err)
+	}
+	job.Job = pack("why")
 	got, err := c.Execute(t.Context(), job, nil, f, Calls{Answer: func(q string, _ map[string]string) (string, error) { return q + "!", nil }})
 	if err != nil || string(got.Output) != "why!" {
 		t.Errorf("%+v %v", got, err)
@@ -94,7 +133,7 @@ func TestServe(t *testing.T) {
 	if err != nil || got.Outcomes[0].Message != "nothing can be asked" {
 		t.Errorf("%+v %v", got, err)
 	}
-	job.Job = []byte(`"switch"`)
+	job.Job = pack("switch")
 	if got, err = c.Execute(t.Context(), job, nil, f, Calls{}); err != nil || got.SwitchTo != "other" || got.SwitchWhy != "format" {
 		t.Errorf("%+v %v", got, err)
 	}
@@ -123,7 +162,7 @@ func TestCancel(t *testing.T) {
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(10*time.Millisecond, cancel)
-	if _, err := c.Execute(ctx, &Job{Driver: "echo", Job: []byte(`"block"`), Recipients: []string{"a@b"}}, nil, nil, Calls{}); !errors.Is(err, context.Canceled) {
+	if _, err := c.Execute(ctx, &Job{Driver: "echo", Job: pack("block"), Recipients: []string{"a@b"}}, nil, nil, Calls{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
 	c.Release()
@@ -135,15 +174,18 @@ func TestHostileHelper(t *testing.T) {
 		b := binary.BigEndian.AppendUint32([]byte{k}, uint32(len(text)))
 		return append(binary.BigEndian.AppendUint32(b, size), text...)
 	}
+	outcomes := func(n int) []byte {
+		return frame(byte(kindOutcomes), string(pack(result{Outcomes: make([]outcome, n)})), 0)
+	}
 	for name, sent := range map[string][]byte{
 		"nothing":           {},
-		"unknown kind":      frame(99, "{}", 0),
-		"kind of engine":    frame(byte(kindExecute), "{}", 0),
+		"unknown kind":      frame(99, "", 0),
+		"kind of engine":    frame(byte(kindExecute), "", 0),
 		"too large":         binary.BigEndian.AppendUint64([]byte{byte(kindOutcomes)}, 1<<63-1),
-		"no JSON":           frame(byte(kindOutcomes), "{", 0),
-		"too few outcomes":  frame(byte(kindOutcomes), "{}", 0),
-		"too many outcomes": frame(byte(kindOutcomes), `{"Outcomes":[{},{}]}`, 0),
-		"half":              frame(byte(kindOutcomes), "{}", 0)[:5],
+		"no value":          frame(byte(kindOutcomes), "\xff", 0),
+		"too few outcomes":  outcomes(0),
+		"too many outcomes": outcomes(2),
+		"half":              outcomes(1)[:5],
 	} {
 		a, b := pair(t)
 		go func() {
@@ -154,7 +196,7 @@ func TestHostileHelper(t *testing.T) {
 			io.Copy(io.Discard, b)
 		}()
 		c := NewClient(a, nil)
-		if _, err := c.Execute(t.Context(), &Job{Driver: "echo", Job: []byte(`""`), Recipients: []string{"a@b"}}, nil, nil, Calls{}); err == nil || !c.broken {
+		if _, err := c.Execute(t.Context(), &Job{Driver: "echo", Job: pack(""), Recipients: []string{"a@b"}}, nil, nil, Calls{}); err == nil || !c.broken {
 			t.Errorf("%s: no error", name)
 		}
 		c.Close()
@@ -162,7 +204,7 @@ func TestHostileHelper(t *testing.T) {
 }
 
 func FuzzReceive(f *testing.F) {
-	f.Add([]byte{byte(kindOutcomes), 0, 0, 0, 2, 0, 0, 0, 0, '{', '}'})
+	f.Add([]byte{byte(kindOutcomes), 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, sent []byte) {
 		a, b := pair(t)
 		b.SetWriteDeadline(time.Now().Add(time.Second))
@@ -185,7 +227,7 @@ func BenchmarkExecute(b *testing.B) {
 	os.WriteFile(name, []byte("body"), 0o600)
 	f, _ := os.Open(name)
 	defer f.Close()
-	job := &Job{Driver: "echo", Job: []byte(`""`), Recipients: []string{"a@b"}, Size: 4}
+	job := &Job{Driver: "echo", Job: pack(""), Recipients: []string{"a@b"}, Size: 4}
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := c.Execute(context.Background(), job, []byte("A: b\n"), f, Calls{}); err != nil {

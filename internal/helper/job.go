@@ -1,7 +1,6 @@
 package helper
 
 import (
-	"encoding/json"
 	"io/fs"
 	"time"
 
@@ -9,10 +8,12 @@ import (
 	"exigo/internal/transport"
 )
 
-// Job is one delivery as it goes to a helper. The header block and the body's descriptor travel beside it.
+// Job is one delivery as it goes to a helper. The header block travels beside it, and behind that the body, if it is short; else the body's
+// descriptor does.
 type Job struct {
 	Driver, Transport string
-	Job               json.RawMessage
+	// Job is what the driver prepared, packed by transport.Pack.
+	Job               []byte
 	MessageID, Sender string
 	Recipients        []string
 	Home, Current     string
@@ -21,31 +22,33 @@ type Job struct {
 	Offset, Size          int64
 	Lines, LongestLine    int
 	HeadersOnly, BodyOnly bool
-	Filter                *transport.Filter `json:",omitempty"`
+	Filter                *transport.Filter
+	// HeaderSize and BodySize are the parts of what travels beside the job. They are Execute's to set.
+	HeaderSize, BodySize int
 }
 
 // outcome is the part of mail.Outcome that local transports fill.
 type outcome struct {
 	Result       mail.Result
-	Message      string             `json:",omitempty"`
-	UserMessage  string             `json:",omitempty"`
-	Diagnosis    string             `json:",omitempty"`
-	Errno        int                `json:",omitempty"`
-	MoreErrno    int                `json:",omitempty"`
-	Freeze       bool               `json:",omitempty"`
-	Confirmation string             `json:",omitempty"`
-	ReturnFile   string             `json:",omitempty"`
-	DeliveryTime time.Duration      `json:",omitempty"`
-	Size         int64              `json:",omitempty"`
-	FreezeText   string             `json:",omitempty"`
-	RetryKeys    []mail.RetryUpdate `json:",omitempty"`
+	Message      string
+	UserMessage  string
+	Diagnosis    string
+	Errno        int
+	MoreErrno    int
+	Freeze       bool
+	Confirmation string
+	ReturnFile   string
+	DeliveryTime time.Duration
+	Size         int64
+	FreezeText   string
+	RetryKeys    []mail.RetryUpdate
 }
 
 // result is the end of a job: outcomes, or the name of the transport that is to do it.
 type result struct {
 	Outcomes            []outcome
-	SwitchTo, SwitchWhy string `json:",omitempty"`
-	Output              []byte `json:",omitempty"`
+	SwitchTo, SwitchWhy string
+	Output              []byte
 }
 
 func toWire(all []mail.Outcome) []outcome {

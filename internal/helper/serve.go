@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"syscall"
 
@@ -34,37 +34,25 @@ func Main(drivers []*transport.Driver, world *outside.World) int {
 	unix.CloseRange(4, 1<<30, unix.CLOSE_RANGE_CLOEXEC)
 	syscall.Umask(0)
 	debug.SetMemoryLimit(256 << 20)
-	conn, err := connection(3)
-	if err != nil {
-		return 1
-	}
-	if err := Serve(conn, drivers, world); err != nil {
+	// One job at a time is done here. The second processor of the runtime stays idle: without one, its monitor would take the first away in
+	// each system call that takes longer than 20 microseconds, and never rest.
+	runtime.GOMAXPROCS(2)
+	const connection = 3
+	unix.CloseOnExec(connection)
+	if err := Serve(socket{connection}, drivers, world); err != nil {
 		return 1
 	}
 	return 0
 }
 
-func connection(fd uintptr) (*net.UnixConn, error) {
-	f := os.NewFile(fd, "engine")
-	c, err := net.FileConn(f)
-	f.Close()
-	if err != nil {
-		return nil, err
-	}
-	u, ok := c.(*net.UnixConn)
-	if !ok {
-		return nil, errors.New("helper: descriptor is no Unix socket")
-	}
-	return u, nil
-}
-
 // Serve does jobs, one at a time, until the other end closes the connection (nil) or breaks the protocol.
-func Serve(conn *net.UnixConn, drivers []*transport.Driver, world *outside.World) error {
-	l := &link{conn: conn}
+func Serve(conn stream, drivers []*transport.Driver, world *outside.World) error {
+	l := &link{conn: conn, accepts: true}
 	for {
+		runtime.Gosched() // for the monitor: a goroutine that never yields would count as one that runs for too long
 		var job Job
 		var file fileRequest
-		k, header, body, err := l.receive(func(k kind) any {
+		k, text, body, err := l.receive(func(k kind) any {
 			switch k {
 			case kindExecute:
 				return &job
@@ -81,13 +69,16 @@ func Serve(conn *net.UnixConn, drivers []*transport.Driver, world *outside.World
 		}
 		switch k {
 		case kindExecute:
-			e, outcomes := execute(context.Background(), l, drivers, world, &job, header, body)
-			err = l.send(kindOutcomes, result{toWire(outcomes), e.SwitchTo, e.SwitchWhy, e.Output}, nil, nil)
+			if job.HeaderSize < 0 || job.HeaderSize+job.BodySize != len(text) {
+				return errors.New("helper: parts of a job do not fit")
+			}
+			e, outcomes := execute(context.Background(), l, drivers, world, &job, text, body)
+			err = l.send(kindOutcomes, result{toWire(outcomes), e.SwitchTo, e.SwitchWhy, e.Output}, nil)
 		case kindRead:
 			data, reply := readFile(file)
-			err = l.send(kindFile, reply, data, nil)
+			err = l.send(kindFile, reply, data)
 		case kindStat:
-			err = l.send(kindFile, statFile(file), nil, nil)
+			err = l.send(kindFile, statFile(file), nil)
 		}
 		if body != nil {
 			body.Close()
@@ -99,20 +90,22 @@ func Serve(conn *net.UnixConn, drivers []*transport.Driver, world *outside.World
 }
 
 // execute runs a driver; a panic in it defers the addresses.
-func execute(ctx context.Context, l *link, drivers []*transport.Driver, world *outside.World, job *Job, header []byte, body *os.File) (*transport.Execution, []mail.Outcome) {
-	e := execution(job, header, body, world)
+func execute(ctx context.Context, l *link, drivers []*transport.Driver, world *outside.World, job *Job, text []byte, body *os.File) (*transport.Execution, []mail.Outcome) {
+	e := execution(job, text, body, world)
 	e.Ask = l.ask
-	e.Log = func(line string) { l.send(kindLog, logLine{Text: line}, nil, nil) }
-	e.PanicLog = func(line string) { l.send(kindLog, logLine{Text: line, Panic: true}, nil, nil) }
+	e.Log = func(line string) { l.send(kindLog, logLine{Text: line}, nil) }
+	e.PanicLog = func(line string) { l.send(kindLog, logLine{Text: line, Panic: true}, nil) }
 	return e, run(ctx, drivers, e, job.Driver)
 }
 
-func execution(job *Job, header []byte, body *os.File, world *outside.World) *transport.Execution {
+// execution makes what the driver sees; text is the header block and a short body.
+func execution(job *Job, text []byte, body *os.File, world *outside.World) *transport.Execution {
+	header, short := text[:job.HeaderSize:job.HeaderSize], text[job.HeaderSize:]
 	return &transport.Execution{
 		Job: job.Job, Transport: job.Transport, MessageID: job.MessageID, Sender: job.Sender, Recipients: job.Recipients,
 		Home: job.Home, Current: job.Current, Identity: job.Identity, World: world,
 		Message: &transport.Message{Header: header, HeadersOnly: job.HeadersOnly, BodyOnly: job.BodyOnly, Filter: job.Filter,
-			Body: transport.Body{File: body, Offset: job.Offset, Size: job.Size, Lines: job.Lines, LongestLine: job.LongestLine}},
+			Body: transport.Body{File: body, Text: short, Offset: job.Offset, Size: job.Size, Lines: job.Lines, LongestLine: job.LongestLine}},
 	}
 }
 
@@ -137,7 +130,7 @@ func run(ctx context.Context, drivers []*transport.Driver, e *transport.Executio
 
 // ask puts a question to the engine and waits for the answer.
 func (l *link) ask(text string, arguments map[string]string) (string, error) {
-	if err := l.send(kindAsk, question{text, arguments}, nil, nil); err != nil {
+	if err := l.send(kindAsk, question{text, arguments}, nil); err != nil {
 		return "", err
 	}
 	var a answer

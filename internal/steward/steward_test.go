@@ -61,8 +61,7 @@ func driver() *transport.Driver {
 				panic("on purpose")
 			}
 			answer, err := e.Ask("what", map[string]string{"a": "b"})
-			body := make([]byte, e.Message.Body.Size)
-			e.Message.Body.File.ReadAt(body, e.Message.Body.Offset)
+			body := e.Message.Body.Text
 			groups, _ := os.Getgroups()
 			text := fmt.Sprintf("%d %d %v pid %d answer %q %v env %d header %q body %q", os.Getuid(), os.Getgid(), groups, os.Getpid(), answer, err, len(os.Environ()), e.Message.Header, body)
 			e.Log("logged")
@@ -85,7 +84,11 @@ func run(c *helper.Client, mode string) (mail.Outcome, error) {
 	}
 	defer f.Close()
 	logged := ""
-	done, err := c.Execute(context.Background(), &helper.Job{Driver: "test", Transport: "t1", Job: []byte(`{"Mode":"` + mode + `"}`), Recipients: []string{"a@b"}, Offset: 2, Size: 5},
+	packed, err := transport.Pack(job{Mode: mode})
+	if err != nil {
+		return mail.Outcome{}, err
+	}
+	done, err := c.Execute(context.Background(), &helper.Job{Driver: "test", Transport: "t1", Job: packed, Recipients: []string{"a@b"}, Offset: 2, Size: 5},
 		[]byte("A: b\n"), f, helper.Calls{Answer: func(q string, a map[string]string) (string, error) { return q + a["a"], nil },
 			Log: func(line string) { logged = line }, Panic: func(line string) { logged = line }})
 	if err != nil {

@@ -7,7 +7,6 @@ package transport
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -18,6 +17,7 @@ import (
 	"exigo/internal/mail"
 	"exigo/internal/option"
 	"exigo/internal/outside"
+	"exigo/internal/wire"
 )
 
 // Driver is one kind of transport: a row of the catalog.
@@ -48,7 +48,7 @@ type Driver struct {
 // Local is a transport in two halves: everything that needs the configuration or the expansion language is
 // done by the engine, everything that touches the user's files or programs by the helper, as the user.
 type Local struct {
-	// Prepare makes the job: a JSON-able struct of plain values. An *Error gives the outcome of all addresses.
+	// Prepare makes the job: a struct of plain values, as package wire carries them. An *Error gives the outcome of all addresses.
 	Prepare func(r *Run) (job any, err error)
 	// Execute does the job and returns one outcome for each address.
 	Execute func(ctx context.Context, e *Execution) []mail.Outcome
@@ -71,7 +71,9 @@ type Transport struct {
 
 // Body is the spooled body of a message: Size bytes from Offset of the open -D file, lines ending in LF.
 type Body struct {
-	File         *os.File
+	File *os.File
+	// Text, if not empty, is the body itself; File is nil then.
+	Text         []byte
 	Offset, Size int64
 	// Lines is the number of lines (for SIZE=); LongestLine is the length of the longest of them, 0 if unknown.
 	Lines, LongestLine int
@@ -156,7 +158,7 @@ type Services struct {
 // Execution is one delivery in the helper.
 type Execution struct {
 	// Job is what Prepare made; Decode reads it.
-	Job json.RawMessage
+	Job []byte
 	// Transport is the instance's name, for texts.
 	Transport string
 	// MessageID, Sender (the return path) and Recipients are the envelope. Recipients are the addresses in the form for RCPT.
@@ -179,7 +181,10 @@ type Execution struct {
 }
 
 // Decode reads the job into v.
-func (e *Execution) Decode(v any) error { return json.Unmarshal(e.Job, v) }
+func (e *Execution) Decode(v any) error { return wire.Decode(e.Job, v) }
+
+// Pack makes of what Prepare returned the Job of an Execution.
+func Pack(job any) ([]byte, error) { return wire.Append(nil, job) }
 
 // All returns the same outcome for every address of the execution.
 func (e *Execution) All(o mail.Outcome) []mail.Outcome {

@@ -104,6 +104,10 @@ var newline = []byte{'\n'}
 
 // copyTo reads the body with pread, so that deliveries sharing the descriptor do not disturb each other.
 func (b *Body) copyTo(ctx context.Context, w io.Writer) error {
+	if len(b.Text) > 0 {
+		_, err := w.Write(b.Text)
+		return err
+	}
 	if b.File == nil || b.Size == 0 {
 		return nil
 	}

@@ -46,15 +46,15 @@ type job struct {
 	LockFcntlTimeout, LockFlockTimeout, LockInterval, LockfileTimeout time.Duration
 	LockRetries                                                       int
 	// Formats are pairs of file start and transport name.
-	Formats []string `json:",omitempty"`
+	Formats []string
 
 	// AskTag, AskName, AskStore: the engine expands maildir_tag, directory_file and the mailstore texts when the file is there.
 	AskTag                 bool
-	FolderRegex            string `json:",omitempty"`
+	FolderRegex            string
 	SizeFile               bool
-	QuotaDirectory         string `json:",omitempty"`
-	DirectoryRegex         string `json:",omitempty"`
-	SizeRegex              string `json:",omitempty"`
+	QuotaDirectory         string
+	DirectoryRegex         string
+	SizeRegex              string
 	Quota, QuotaFiles      limit
 	QuotaExclusive         bool
 	Threshold              int64
@@ -152,7 +152,7 @@ func place(r *transport.Run, s *settings, j *job) error {
 // within sets the directory that create_file names.
 func within(r *transport.Run, s *settings, j *job) {
 	switch {
-	case s.createFile == "anywhere":
+	case s.createFile == "anywhere", s.createFile == "":
 	case s.createFile == "inhome":
 		j.Within = r.Home
 	case s.createFile == "belowhome":

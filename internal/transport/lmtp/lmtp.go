@@ -56,8 +56,8 @@ func check(inst *config.Instance) error {
 
 // job is what the helper must know.
 type job struct {
-	Argv        []string `json:",omitempty"`
-	Socket      string   `json:",omitempty"`
+	Argv        []string
+	Socket      string
 	IgnoreQuota bool
 	Timeout     time.Duration
 	Hostname    string
