@@ -77,7 +77,7 @@ func (w *Writer) Failure(ctx context.Context, r Report) error {
 		p.status(w, a, "failed", "5.0.0")
 	}
 	output := outputFiles(r.Addresses)
-	return w.send(ctx, r, p, w.returned(r), output, items)
+	return w.send(ctx, r, p, w.returned(r), output, items, w.copies(r)...)
 }
 
 // Warning tells the sender that delivery is delayed.

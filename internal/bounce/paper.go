@@ -324,7 +324,7 @@ func (w *Writer) returned(r Report) returns {
 }
 
 // send streams the report: what is written, text of pipes, and what is returned of the message.
-func (w *Writer) send(ctx context.Context, r Report, p *paper, what returns, output []output, items template) error {
+func (w *Writer) send(ctx context.Context, r Report, p *paper, what returns, output []output, items template, copies ...string) error {
 	parts := []io.Reader{}
 	if len(output) > 0 {
 		text, status := splitStatus(p)
@@ -340,7 +340,7 @@ func (w *Writer) send(ctx context.Context, r Report, p *paper, what returns, out
 		parts = append(parts, strings.NewReader("\n"))
 	}
 	parts = append(parts, strings.NewReader("--"+p.boundary+"--\n"))
-	return w.Submit(ctx, []string{r.To}, r.Message, io.MultiReader(parts...))
+	return w.Submit(ctx, append([]string{r.To}, copies...), r.Message, io.MultiReader(parts...))
 }
 
 // copyStart is the beginning of the returned part, with the message's header section.
@@ -412,14 +412,12 @@ func (w *Writer) template(r Report, kind, path string, extra map[string]mail.Val
 		return nil
 	}
 	switch {
-	case err != nil:
-		return complain("Failed to expand %s_message_file: '%s'", kind, path)
-	case name.S == "":
-		return nil
+	case err != nil, name.S == "":
+		return complain("Failed to expand %s_message_file: '%s'\n", kind, path)
 	case !strings.HasPrefix(name.S, "/"):
-		return complain("%s_message_file is not absolute after expansion: '%s'", kind, name.S)
+		return complain("%s_message_file is not absolute after expansion: '%s'\n", kind, name.S)
 	case name.Tainted:
-		return complain("%s_message_file is not untainted after expansion: '%s'", kind, name.S)
+		return complain("%s_message_file is not untainted after expansion: '%s'\n", kind, name.S)
 	}
 	data, err := os.ReadFile(name.S)
 	if err != nil {

@@ -292,7 +292,9 @@ func (s *Server) connect() {
 	}
 	services := s.transportServices()
 	bouncer := &bounce.Writer{World: s.World, Main: s.Main, Engine: s.Engine, Submit: s.submitReport,
-		Panic: func(id, line string) { s.Log.Panicf(id, "%s", line) }}
+		Panic: func(id, line string) {
+			s.Log.Write(eventlog.Entry{To: eventlog.Main | eventlog.Panic, ID: id, Text: line, Continued: true})
+		}}
 	for _, f := range s.Catalog.Features {
 		bouncer.Fields = append(bouncer.Fields, f.Bounce...)
 	}

@@ -62,7 +62,7 @@ type Entry struct {
 	// Text is the line without time stamp and id. Control characters are escaped when it is written; bytes
 	// above 127 are not, as logs of internationalised mail need them (see Printable).
 	Text string
-	// Continued lets line ends through that a space or tab follows (the program's own texts of two lines).
+	// Continued lets line ends through that a space or tab follows, or nothing (the program's own texts of two lines).
 	Continued bool
 	// Rejected, if set, adds the envelope and headers of the message to the reject log (rejected_header).
 	Rejected *mail.Message

@@ -21,13 +21,13 @@ func isPrint(c byte, topBit bool) bool {
 	return c >= ' ' && c < 0x7f || c == '\t' || c >= 0x80 && topBit
 }
 
-// appendPrintable appends text with control characters escaped. With continued, a line end that a space or
-// tab follows is let through: nobody can take such a line for an entry of its own.
+// appendPrintable appends text with control characters escaped. With continued, a line end is let through that a space or
+// tab follows, or nothing: nobody can take such a line for an entry of its own.
 func appendPrintable(b []byte, text string, topBit, continued bool) []byte {
 	for i := 0; i < len(text); i++ {
 		c := text[i]
 		if isPrint(c, topBit) ||
-			continued && c == '\n' && i+1 < len(text) && (text[i+1] == ' ' || text[i+1] == '\t') {
+			continued && c == '\n' && (i+1 == len(text) || text[i+1] == ' ' || text[i+1] == '\t') {
 			b = append(b, c)
 			continue
 		}

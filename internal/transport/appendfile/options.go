@@ -162,7 +162,7 @@ func check(inst *config.Instance) error {
 		return errors.New("no locking configured")
 	}
 	switch {
-	case s.createFile == "anywhere" || s.createFile == "belowhome" || s.createFile == "inhome" || strings.HasPrefix(s.createFile, "/"):
+	case s.createFile == "" || s.createFile == "anywhere" || s.createFile == "belowhome" || s.createFile == "inhome" || strings.HasPrefix(s.createFile, "/"):
 		return nil
 	}
 	return transport.Mistake("invalid value given for \"create_file\" for the %s transport: '%s'", inst.Name, s.createFile)
