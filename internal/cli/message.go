@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"os"
+	"strings"
 
 	"exigo/internal/mail"
 )
@@ -24,6 +25,25 @@ func (p *Program) expansionMessage(ctx context.Context) (m *mail.Message, done f
 		return p.messageOfFile(ctx, a.ExpandMessage)
 	}
 	return nil, func() {}, nil
+}
+
+// callersMessage is a message of the caller's that is still empty: its sender and session are known.
+func (p *Program) callersMessage() (*mail.Message, error) {
+	call, err := p.call()
+	if err != nil {
+		return nil, err
+	}
+	m := &mail.Message{Session: p.Server.Receiver.LocalSession(call), Sender: p.Server.Receiver.OwnAddress(call.Caller)}
+	if call.SenderGiven {
+		m.Sender, m.SenderSet = strings.Trim(call.Sender, "<>"), true
+		if m.Sender != "" {
+			m.Sender = p.Server.Qualify(m.Sender, true)
+		}
+		if call.Caller.Trusted {
+			m.Session.AuthID, m.Session.AuthSender = call.AuthID, call.AuthSender
+		}
+	}
+	return m, nil
 }
 
 // messageOfFile reads a file as a message that the caller submits.

@@ -65,13 +65,17 @@ func (p *Program) expand(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var session *mail.Session
-	if m != nil {
-		session = m.Session
+	visible := m != nil
+	if m == nil {
+		if m, err = p.callersMessage(); err != nil {
+			return err
+		}
 	}
-	s := p.Server.Engine.NewScope(ctx, p.Server.Config, session, m)
-	if m != nil {
+	s := p.Server.Engine.NewScope(ctx, p.Server.Config, m.Session, m)
+	if visible {
 		defer s.SetExtra("recipients_visible", mail.Clean("1"))()
+	} else {
+		defer s.SetExtra("return_path", mail.Value{})()
 	}
 	out := bufio.NewWriter(p.Stdout)
 	defer out.Flush()

@@ -158,7 +158,9 @@ type Condition struct {
 	Doc      string
 	Min, Max int
 	// Wrapped: the arguments stand inside one pair of outer braces, as in {name {{a}{b}}} (inbound_srs and crypteq do not).
-	Wrapped  bool
+	Wrapped bool
+	// Early, if set, looks at the value of an argument as soon as it is known, before the next one is read.
+	Early    func(n int, argument Value) error
 	Test     func(s *Scope, args []Value) (bool, error)
 	Examples []Example
 }

@@ -131,6 +131,12 @@ func (s *Scope) Variable(n *syntax.Variable) (Value, error) {
 
 // badItem evaluates what stands left of a mistake in an item, and returns the mistake, or the error that came before it.
 func (s *Scope) badItem(it *syntax.Item) error {
+	if it.Whole && it.Shape.Form != syntax.FormIf {
+		if _, err := it.Row.(*LazyItem).Eval(s, it); err != nil {
+			return err
+		}
+		return &Error{Text: it.Bad.Text}
+	}
 	if it.Key != nil {
 		if _, err := s.Text(it.Key); err != nil {
 			return err
@@ -175,8 +181,14 @@ func (s *Scope) Condition(c *syntax.Condition) (bool, error) {
 }
 
 func (s *Scope) badCondition(c *syntax.Condition) error {
-	if _, err := s.Texts(c.Args); err != nil {
-		return err
+	for n, arg := range c.Args {
+		v, err := s.Text(arg)
+		if early := c.Row.(*LazyCondition).Early; err == nil && early != nil {
+			err = early(n, v)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	if c.Shape.Form == syntax.FormGroup {
 		for _, sub := range c.Sub {

@@ -23,6 +23,8 @@ type LazyItem struct {
 type LazyCondition struct {
 	Name, Doc string
 	Shape     syntax.Shape
+	// Early, if set, looks at the value of an argument as soon as it is known, before the rest is even read.
+	Early func(n int, argument Value) error
 	// Test gets a condition without mistakes. Negation is not its business.
 	Test     func(s *Scope, c *syntax.Condition) (bool, error)
 	Examples []Example
@@ -120,7 +122,7 @@ func lazyCondition(row *Condition) LazyCondition {
 		form = syntax.FormArguments
 	}
 	return LazyCondition{
-		Name: row.Name, Doc: row.Doc, Examples: row.Examples,
+		Name: row.Name, Doc: row.Doc, Examples: row.Examples, Early: row.Early,
 		Shape: syntax.Shape{Form: form, Min: row.Min, Max: row.Max},
 		Test: func(s *Scope, c *syntax.Condition) (bool, error) {
 			args, err := s.Texts(c.Args)

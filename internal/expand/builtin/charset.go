@@ -186,7 +186,7 @@ func evalImapFolder(s *expand.Scope, args []expand.Value) (expand.Value, error) 
 	}
 	folder := args[0].S
 	if !utf8.ValidString(folder) {
-		return expand.Value{}, expand.Fail("imapfolder: iconv() failed to convert from UTF-8: Invalid or incomplete multibyte or wide character")
+		return expand.Value{}, expand.Fail("imapfolder: iconv() failed to convert from UTF-8: %s", invalidUTF8(folder))
 	}
 	var b strings.Builder
 	var wide []uint16
@@ -217,6 +217,21 @@ func evalImapFolder(s *expand.Scope, args []expand.Value) (expand.Value, error) 
 	}
 	flush()
 	return expand.Join(b.String(), args[0]), nil
+}
+
+// invalidUTF8 says what iconv(3) says of a text that is not UTF-8.
+func invalidUTF8(text string) string {
+	for text != "" {
+		r, n := utf8.DecodeRuneInString(text)
+		if r == utf8.RuneError && n == 1 {
+			if !utf8.FullRuneInString(text) {
+				return "Invalid argument" // cut short
+			}
+			break
+		}
+		text = text[n:]
+	}
+	return "Invalid or incomplete multibyte or wide character"
 }
 
 // modifiedBase64 is how modified UTF-7 writes other characters.

@@ -118,6 +118,10 @@ func numberComparisons() (rows []expand.Condition) {
 	} {
 		rows = append(rows, expand.Condition{
 			Name: kind.name, Doc: "Compares two integers.", Min: 2, Max: 2,
+			Early: func(_ int, argument expand.Value) error {
+				_, err := expand.Integer(argument.S)
+				return err
+			},
 			Test: func(s *expand.Scope, args []expand.Value) (bool, error) {
 				a, err := expand.Integer(args[0].S)
 				if err != nil {

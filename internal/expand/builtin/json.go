@@ -10,18 +10,12 @@ import (
 // extractJSON gives the member key of the object, or the element of the (one-based) number of the array that text is.
 // With unquote the result must be a string and loses its quotes.
 func extractJSON(key string, number bool, text string, unquote bool) (string, bool, error) {
-	word := "json"
-	if unquote {
-		word = "jsons"
-	}
+	const word = "json" // messages say so for jsons, too
 	var field string
 	var ok bool
 	var err error
 	if number {
 		n, _ := strconv.Atoi(key)
-		if n <= 0 {
-			return "", false, expand.Fail("first argument of \"extract\" must be greater than zero")
-		}
 		field, ok, err = jsonElement(n, text, word)
 	} else {
 		field, ok, err = jsonMember(key, text, word)
@@ -50,6 +44,9 @@ func unwrap(text, open, shut, what, word string) (string, error) {
 
 func jsonElement(n int, text, word string) (string, bool, error) {
 	items, err := jsonArray(text, word)
+	if err == nil && n <= 0 {
+		err = expand.Fail("first argument of \"extract\" must be greater than zero")
+	}
 	if err != nil || n > len(items) {
 		return "", false, err
 	}
@@ -63,6 +60,7 @@ func jsonArray(text, word string) ([]string, error) {
 		return nil, err
 	}
 	var items []string
+	inside = strings.TrimRight(inside, space)
 	for inside != "" {
 		end := jsonEnd(inside)
 		items = append(items, strings.TrimLeft(inside[:end], space))
@@ -82,7 +80,10 @@ func jsonMember(key, text, word string) (string, bool, error) {
 	for inside != "" {
 		end := jsonEnd(inside)
 		member := strings.TrimLeft(inside[:end], space)
-		if name, rest, ok := jsonName(member); ok && name == key {
+		switch name, rest, ok := jsonName(member); {
+		case !ok && name != "":
+			return "", false, expand.Fail("missing object value-separator for extract %s", word)
+		case ok && name == key:
 			return rest, true, nil
 		}
 		if end == len(inside) {
@@ -93,7 +94,7 @@ func jsonMember(key, text, word string) (string, bool, error) {
 	return "", false, nil
 }
 
-// jsonName splits `"name" : value`.
+// jsonName splits `"name" : value`. ok is false if it is not of this form; the name is then not empty if only the colon is missing.
 func jsonName(member string) (name, value string, ok bool) {
 	if !strings.HasPrefix(member, `"`) {
 		return "", "", false

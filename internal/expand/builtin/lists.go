@@ -36,11 +36,7 @@ func listItems() []expand.LazyItem {
 			Shape: syntax.Shape{Form: syntax.FormSort}, Eval: evalSort,
 			Early: func(n int, argument expand.Value) (err error) {
 				if n == 1 {
-					name := argument.S
-					if strings.TrimLeft(name, "<=>") == name {
-						name = name[:len(name)-len(strings.TrimLeftFunc(name, func(r rune) bool { return r == '_' || r < 0x80 && isAlnum(byte(r)) }))]
-					}
-					_, err = comparator(name)
+					_, err = comparator(argument.S)
 				}
 				return err
 			},
@@ -167,17 +163,26 @@ func evalSort(s *expand.Scope, it *syntax.Item) (expand.Value, error) {
 	return expand.Value{S: string(out), Tainted: tainted}, nil
 }
 
-// comparator gives the order that the name of a comparing condition stands for. Where it is true for equal keys, their order stays as it is.
-func comparator(name string) (func(a, b string) bool, error) {
-	number := func(text string) int64 {
-		n, _ := expand.Integer(text)
-		return n
+// comparator gives the order that the name of a comparing condition stands for; what follows the name does not matter. Where it is
+// true for equal keys, their order stays as it is. Keys that are no numbers stand behind those that are.
+func comparator(text string) (func(a, b string) bool, error) {
+	numbers := func(less func(a, b int64) bool) func(a, b string) bool {
+		return func(a, b string) bool {
+			x, wrongX := expand.Integer(a)
+			y, wrongY := expand.Integer(b)
+			return wrongX == nil && (wrongY != nil || less(x, y))
+		}
 	}
-	switch name {
+	name := text
+	symbol := len(name) - len(strings.TrimLeft(name, "<=>"))
+	for symbol < len(name) && strings.TrimLeft(name, "<=>") == name && (name[symbol] == '_' || isAlnum(name[symbol])) {
+		symbol++
+	}
+	switch name = name[:symbol]; name {
 	case "<", "<=":
-		return func(a, b string) bool { return number(a) < number(b) }, nil
+		return numbers(func(a, b int64) bool { return a < b }), nil
 	case ">", ">=":
-		return func(a, b string) bool { return number(a) > number(b) }, nil
+		return numbers(func(a, b int64) bool { return a > b }), nil
 	case "lt", "le":
 		return func(a, b string) bool { return a < b }, nil
 	case "gt", "ge":
@@ -186,9 +191,8 @@ func comparator(name string) (func(a, b string) bool, error) {
 		return func(a, b string) bool { return lower(a) < lower(b) }, nil
 	case "gti", "gei":
 		return func(a, b string) bool { return lower(a) > lower(b) }, nil
-	}
-	if name == "" || !(name[0]|0x20 >= 'a' && name[0]|0x20 <= 'z') {
-		return nil, expand.Fail("condition name expected, but found \"%s\"", name[:min(16, len(name))])
+	case "":
+		return nil, expand.Fail("condition name expected, but found \"%s\"", text[:min(16, len(text))])
 	}
 	return nil, expand.Fail("comparator not handled for sort")
 }

@@ -39,9 +39,9 @@ func networkOperators() []expand.Operator {
 		{
 			Name: "reverse_ip", Doc: "Writes an address backwards, as the DNS wants it.",
 			Apply: func(s *expand.Scope, _ string, subject expand.Value) (expand.Value, error) {
-				text, _, _ := strings.Cut(subject.S, "/") // a mask is ignored
+				text, mask, masked := strings.Cut(subject.S, "/") // a mask is ignored
 				a, err := netip.ParseAddr(text)
-				if err != nil {
+				if bits, wrong := strconv.Atoi(mask); err != nil || masked && (wrong != nil || bits > a.BitLen()) {
 					return expand.Value{}, expand.Fail("reverse_ip() not given an IP address [%s]", subject.S)
 				}
 				subject.S = reverseIP(a.Unmap())

@@ -112,6 +112,7 @@ func (p *parser) branches(it *Item) {
 	if p.bad != nil {
 		return
 	}
+	it.Whole = true
 	if p.accept('}') {
 		return
 	}
@@ -354,11 +355,11 @@ func (p *parser) eachBody(it *Item) {
 // sort reads {list}{comparator}{text}.
 func (p *parser) sort(it *Item) {
 	for _, what := range []string{"list", "comparator", "extractor"} {
-		t := p.arg()
-		if t == nil {
+		if p.bad != nil || !p.accept('{') {
 			p.fail("missing '{' for %s arg of sort", what)
 			return
 		}
+		t := p.parseText(true, what != "comparator")
 		if it.Args = append(it.Args, t); p.bad != nil {
 			return
 		}

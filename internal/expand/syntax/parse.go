@@ -292,14 +292,9 @@ func (p *parser) braced() Node {
 	if !isAlpha(c) {
 		return p.fail("letter or digit expected after ${")
 	}
-	start := p.at
-	name := p.name("")
+	name := p.name("-") // with negative numbers, as in substr_-1
 	if row, shape, ok := p.words.Item(name); ok {
 		return p.item(&Item{Name: name, Row: row, Shape: shape})
-	}
-	if c := p.peek(); c == '-' { // negative numbers in substr_-1
-		p.name("-")
-		name = p.text[start:p.at]
 	}
 	switch p.peek() {
 	case ':':

@@ -79,6 +79,8 @@ type Item struct {
 	// Yes and No are the branches, nil if not given; Fail stands for the word "fail" instead of No.
 	Yes, No *Text
 	Fail    bool
+	// Whole is set when nothing is wrong with what stands before the branches.
+	Whole bool
 	// Bad, if set, is the mistake in one of the parts or after those that are there.
 	Bad *Bad
 }
