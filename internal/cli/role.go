@@ -14,7 +14,7 @@ import (
 // role runs the parts of the program that are not asked for by an option of Exim's: the helper and steward processes that exigo starts
 // itself, the utilities, and our own words ("exigo demo").
 func role(argv []string, world *outside.World) (status int, done bool) {
-	if status, done := runUtility(filepath.Base(argv[0]), argv[1:], world, os.Stdout, os.Stderr); done || len(argv) < 2 {
+	if status, done := runUtility(argv[0], argv[1:], world, os.Stdout, os.Stderr); done || len(argv) < 2 {
 		return status, done
 	}
 	switch argv[1] {

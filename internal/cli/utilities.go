@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -28,6 +29,11 @@ var utilities = []utility{
 	{"exim_tidydb", "[-t <time>]", false, (*maintenance).tidy},
 }
 
+// tools are further programs that argv[0] may name; they read their own command lines.
+var tools = map[string]func(program string, words []string, world *outside.World, out, errs io.Writer) int{
+	"exim_msgdate": runMsgdate, "exim_id_update": runIDUpdate, "exinext": runExinext,
+}
+
 // maintenance is one call of a program for the hints databases (spec 54.11).
 type maintenance struct {
 	world        *outside.World
@@ -41,8 +47,12 @@ type maintenance struct {
 // defaultAge is how old records may be without -t (spec 54.13).
 const defaultAge = 30 * 24 * time.Hour
 
-// runUtility runs the program called name, if it is one of utilities.
-func runUtility(name string, words []string, world *outside.World, out, errs io.Writer) (status int, done bool) {
+// runUtility runs the program that path names, if it is one of utilities or tools.
+func runUtility(path string, words []string, world *outside.World, out, errs io.Writer) (status int, done bool) {
+	name := filepath.Base(path)
+	if run := tools[name]; run != nil {
+		return run(path, words, world, out, errs), true
+	}
 	for _, u := range utilities {
 		if u.name != name {
 			continue
@@ -122,4 +132,22 @@ func (c *maintenance) tidy() error {
 		fmt.Fprintln(c.out, "Tidying complete")
 	}
 	return err
+}
+
+// runIDUpdate is exim_id_update: the messages of input directories get ids of the 23-character form (-u) or of the one of Exim up to 4.96
+// (-d). No daemon may be at work.
+func runIDUpdate(program string, words []string, _ *outside.World, out, errs io.Writer) int {
+	rename := map[string]func(string) string{"-u": spool.LongID, "-d": spool.ShortID}
+	if len(words) < 2 || rename[words[0]] == nil {
+		fmt.Fprintf(out, "Usage: %s -u|-d <input-directory> ...\n  -u: ids of 23 characters; -d: ids of 16 characters\n", program)
+		return 1
+	}
+	status := 0
+	for _, dir := range words[1:] {
+		if _, err := spool.Renumber(dir, rename[words[0]]); err != nil {
+			fmt.Fprintf(errs, "%s: %v\n", dir, err)
+			status = 1
+		}
+	}
+	return status
 }
