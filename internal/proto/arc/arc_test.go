@@ -258,6 +258,20 @@ func TestFailed(t *testing.T) {
 	}
 }
 
+// TestHashLimit: a chain that wants ever other hashes of the body does not get them all.
+func TestHashLimit(t *testing.T) {
+	k := newKeys(t)
+	message := k.chain(t, 12)
+	for i := range 12 {
+		message = strings.Replace(message, "s=s;\n\tbh=", fmt.Sprintf("s=s; l=%d;\n\tbh=", i), 1)
+	}
+	fields, _ := splitMessage(message)
+	v := NewVerifier(fields, true)
+	if v.hashes != maxHashes || v.faults[11] != "" || v.faults[0] == "" {
+		t.Errorf("%d hashes, %q", v.hashes, v.faults)
+	}
+}
+
 func TestKeys(t *testing.T) {
 	k := newKeys(t)
 	message := k.chain(t, 2)

@@ -39,6 +39,7 @@ type Verifier struct {
 	messages []*message
 	faults   []string
 	bodies   []*body
+	hashes   int
 }
 
 // message is a message signature: what is needed to check it.
@@ -70,10 +71,10 @@ func NewVerifier(fields []string, onlyLF bool) *Verifier {
 	if v.chain.Empty() || v.chain.fault != "" || v.chain.Status() == Fail {
 		return v // there is nothing in the body to look at
 	}
-	for _, s := range v.chain.sets {
-		m, fault := v.prepare(s, onlyLF)
-		v.messages = append(v.messages, m)
-		v.faults = append(v.faults, fault)
+	n := v.chain.Len()
+	v.messages, v.faults = make([]*message, n), make([]string, n)
+	for i := n - 1; i >= 0; i-- { // the newest is the one that must verify
+		v.messages[i], v.faults[i] = v.prepare(v.chain.sets[i], onlyLF)
 	}
 	return v
 }
@@ -137,9 +138,14 @@ func (v *Verifier) prepare(s *set, onlyLF bool) (m *message, fault string) {
 			return nil, "AMS l="
 		}
 	}
-	m.body = v.bodyHash(bodyCanon, m.algorithm.CryptoHash(), limit, onlyLF)
+	if m.body = v.bodyHash(bodyCanon, m.algorithm.CryptoHash(), limit, onlyLF); m.body == nil {
+		return nil, "AMS one hash of the body too many"
+	}
 	return m, ""
 }
+
+// maxHashes is how many different hashes of a body are made: without lengths there are two.
+const maxHashes = 8
 
 // algorithm reads an a= tag. Only algorithms with SHA-256 are used (RFC 8617 section 4.1.2, RFC 8463).
 func algorithm(text string) (dkim.Algorithm, bool) {
@@ -147,7 +153,7 @@ func algorithm(text string) (dkim.Algorithm, bool) {
 	return a, ok && a.Hash == "sha256"
 }
 
-// bodyHash returns a hash of the body, one for all signatures that want the same.
+// bodyHash returns a hash of the body, one for all signatures that want the same. nil: there are too many.
 func (v *Verifier) bodyHash(c dkim.Canonicalization, h crypto.Hash, limit int64, onlyLF bool) *dkim.BodyHash {
 	i := slices.IndexFunc(v.bodies, func(b *body) bool { return b.canon == c })
 	if i < 0 {
@@ -155,7 +161,8 @@ func (v *Verifier) bodyHash(c dkim.Canonicalization, h crypto.Hash, limit int64,
 		v.bodies = append(v.bodies, &body{canon: c, Body: dkim.NewBody(c, onlyLF), hashes: make(map[hashKey]*dkim.BodyHash)})
 	}
 	b, key := v.bodies[i], hashKey{h, limit}
-	if b.hashes[key] == nil {
+	if b.hashes[key] == nil && v.hashes < maxHashes {
+		v.hashes++
 		b.hashes[key] = b.Hash(h.New(), limit)
 	}
 	return b.hashes[key]
