@@ -18,6 +18,9 @@ type Message struct {
 	NonRecipients []string
 
 	Headers []Header
+	// AsArrived are the header fields as the message came, before anything was removed, repaired, rewritten or added: what signatures cover. Set
+	// during reception only.
+	AsArrived []Header
 	// Received is when reception began ($received_time); Completed how long it took ($message receive time).
 	Received  time.Time
 	Completed time.Duration

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 
 	"exigo/internal/acl"
 	"exigo/internal/eventlog"
@@ -96,6 +97,7 @@ func (x *reception) start() {
 
 // cleanup throws away what is not kept.
 func (x *reception) cleanup() {
+	x.m.AsArrived = nil
 	for _, w := range x.writers {
 		w.Close()
 	}
@@ -144,6 +146,7 @@ func (x *reception) readHeader() bool {
 		for _, f := range x.header.Fields {
 			x.m.Headers = append(x.m.Headers, mail.Header(f))
 		}
+		x.m.AsArrived = slices.Clone(x.m.Headers)
 		x.m.CountLines()
 		x.in.Source.EndHeader()
 		return true
