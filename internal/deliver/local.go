@@ -213,7 +213,10 @@ func (a *attempt) transportBody() transport.Body {
 // localRetry asks for the hint of a deferral, or for the removal of an old one.
 func (a *attempt) localRetry(addr *mail.Address, key string) {
 	o := &addr.Outcome
-	if o.Result == mail.Deferred || o.Result == mail.Panicked {
+	if o.Result == mail.Panicked {
+		return // a mistake of ours says nothing about the destination
+	}
+	if o.Result == mail.Deferred {
 		o.RetryKeys = append(o.RetryKeys, mail.RetryUpdate{Key: key, Errno: o.Errno, MoreErrno: o.MoreErrno, Message: o.Message})
 		return
 	}
