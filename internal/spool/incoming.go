@@ -136,13 +136,10 @@ func (in *Incoming) Commit(m *mail.Message) (*Locked, error) {
 	if err := in.Flush(); err != nil {
 		return nil, err
 	}
-	if err := in.spool.sync(in.f); err != nil {
-		return nil, fmt.Errorf("Failed to sync spool file %s: %w", in.f.Name(), err)
-	}
-	if err := in.spool.writeHeader(in.dir, in.id, m); err != nil {
+	if err := in.spool.writeHeader(in.dir, in.id, m, in.f); err != nil {
 		return nil, err
 	}
-	l := &Locked{spool: in.spool, ID: in.id, Queue: in.queue, dir: in.dir, f: in.f}
+	l := &Locked{spool: in.spool, ID: in.id, Queue: in.queue, dir: in.dir, f: in.f, fresh: true}
 	in.release(errors.New("spool: message is committed"))
 	m.DataPath, m.DataOffset = l.f.Name(), in.Offset()
 	return l, nil
@@ -165,8 +162,8 @@ func (in *Incoming) release(err error) {
 	in.f, in.err, in.buffer = nil, err, nil
 }
 
-// writeHeader writes the -H file of a message under another name and renames it.
-func (s *Spool) writeHeader(dir, id string, m *mail.Message) error {
+// writeHeader writes the -H file of a message under another name and renames it. data is the -D file if it is to be synced too, else nil.
+func (s *Spool) writeHeader(dir, id string, m *mail.Message, data *os.File) error {
 	text, err := s.appendHeader(nil, id, m)
 	if err != nil {
 		return err
@@ -184,21 +181,27 @@ func (s *Spool) writeHeader(dir, id string, m *mail.Message) error {
 	if err = s.before(OpWrite, temporary); err == nil {
 		_, err = f.Write(text)
 	}
+	name := dir + "/" + id + "-H"
+	failed := name
+	if err == nil && data != nil {
+		s.startSync(data)
+		s.startSync(f)
+		if err = s.sync(data); err != nil {
+			failed = data.Name()
+		}
+	}
 	if err == nil {
 		err = s.sync(f)
 	}
 	if cerr := f.Close(); err == nil {
 		err = cerr
 	}
-	name := dir + "/" + id + "-H"
 	if err == nil {
-		if err = s.before(OpRename, name); err == nil {
-			err = os.Rename(temporary, name)
-		}
+		err = s.rename(temporary, name)
 	}
 	if err != nil {
 		s.remove(temporary)
-		return fmt.Errorf("write failed on spool file %s: %w", filepath.Base(name), err)
+		return fmt.Errorf("write failed on spool file %s: %w", filepath.Base(failed), err)
 	}
 	return s.syncDirectory(dir)
 }

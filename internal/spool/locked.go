@@ -19,6 +19,8 @@ type Locked struct {
 	dir       string
 	f         *os.File // the -D file, which carries the lock
 	journal   *os.File
+	// fresh: the lock was never released since the message was received, and no journal begun: there is neither journal nor message log.
+	fresh bool
 }
 
 // Lock finds a message, opens its -D file and locks it. The error is ErrNotFound or ErrLocked, wrapped or not.
@@ -96,7 +98,7 @@ func (l *Locked) Body() (*io.SectionReader, error) {
 
 // WriteHeader rewrites the -H file with the message's present state, and removes the journal, which the state includes.
 func (l *Locked) WriteHeader(m *mail.Message) error {
-	if err := l.spool.writeHeader(l.dir, l.ID, m); err != nil {
+	if err := l.spool.writeHeader(l.dir, l.ID, m, nil); err != nil {
 		return err
 	}
 	return l.RemoveJournal()
@@ -107,6 +109,7 @@ func (l *Locked) WriteHeader(m *mail.Message) error {
 func (l *Locked) Journal(sync bool, addresses ...string) error {
 	name := l.dir + "/" + l.ID + "-J"
 	created := l.journal == nil
+	l.fresh = false
 	if created {
 		if err := l.spool.before(OpCreate, name); err != nil {
 			return err
@@ -177,9 +180,11 @@ func (l *Locked) Remove(keepLog bool) error {
 	if err != nil {
 		return err
 	}
-	l.RemoveJournal()
-	if !keepLog {
-		l.spool.RemoveLog(l.ID, l.Queue)
+	if !l.fresh {
+		l.RemoveJournal()
+		if !keepLog {
+			l.spool.RemoveLog(l.ID, l.Queue)
+		}
 	}
 	err = l.spool.remove(l.dir + "/" + l.ID + "-D")
 	l.Close()
@@ -230,13 +235,6 @@ func (s *Spool) link(from, to string) error {
 		}
 	}
 	return err
-}
-
-func (s *Spool) rename(from, to string) error {
-	if err := s.before(OpRename, to); err != nil {
-		return err
-	}
-	return os.Rename(from, to)
 }
 
 // oneLine keeps a text from being taken for two lines.

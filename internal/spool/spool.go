@@ -47,6 +47,8 @@ type Spool struct {
 	// shared counts the short ids made in the tick last.
 	shared int64
 	made   map[string]bool // directories that are known to exist
+
+	syncs directorySyncs
 }
 
 // Open returns the spool of a directory. It neither creates nor opens anything.
@@ -196,72 +198,6 @@ func (s *Spool) forget(dir string) {
 	s.mu.Lock()
 	delete(s.made, dir)
 	s.mu.Unlock()
-}
-
-func (s *Spool) own(path string) {
-	if s.options.UID >= 0 && os.Geteuid() == 0 {
-		os.Lchown(path, s.options.UID, s.options.GID)
-	}
-}
-
-func (s *Spool) sync(f *os.File) error {
-	if err := s.before(OpSync, f.Name()); err != nil {
-		return err
-	}
-	if s.options.NoSync {
-		return nil
-	}
-	return f.Sync()
-}
-
-func (s *Spool) syncDirectory(dir string) error {
-	if err := s.before(OpSyncDirectory, dir); err != nil {
-		return err
-	}
-	if s.options.NoSync {
-		return nil
-	}
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return f.Sync()
-}
-
-func (s *Spool) remove(path string) error {
-	if err := s.before(OpRemove, path); err != nil {
-		return err
-	}
-	err := os.Remove(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	return err
-}
-
-// create makes a new file that must not exist, with its directory if need be.
-func (s *Spool) create(path string) (*os.File, error) {
-	if err := s.before(OpCreate, path); err != nil {
-		return nil, err
-	}
-	const flags = os.O_RDWR | os.O_CREATE | os.O_EXCL
-	f, err := os.OpenFile(path, flags, fileMode)
-	if errors.Is(err, os.ErrNotExist) {
-		dir := filepath.Dir(path)
-		s.forget(dir)
-		if err := s.makeDirectory(dir); err != nil {
-			return nil, err
-		}
-		f, err = os.OpenFile(path, flags, fileMode)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if s.options.UID >= 0 && os.Geteuid() == 0 {
-		f.Chown(s.options.UID, s.options.GID)
-	}
-	return f, nil
 }
 
 // Age returns how long ago the id was made.
