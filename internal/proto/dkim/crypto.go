@@ -1,6 +1,7 @@
 package dkim
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ed25519"
 	"crypto/rsa"
@@ -49,8 +50,10 @@ func (a Algorithm) CryptoHash() crypto.Hash {
 // ParseAlgorithm reads an a= tag. Whether an algorithm is to be trusted is decided elsewhere.
 func ParseAlgorithm(text string) (Algorithm, bool) {
 	key, hash, _ := strings.Cut(strings.ToLower(text), "-")
-	_, ok := hashByName(hash)
-	return Algorithm{key, hash}, ok && (key == "rsa" || key == "ed25519" && hash != "sha1")
+	if _, ok := hashByName(hash); ok && (key == "rsa" || key == "ed25519" && hash != "sha1") {
+		return Algorithm{key, hash}, true
+	}
+	return Algorithm{}, false
 }
 
 // PublicKey is an RSA or Ed25519 key; its zero value verifies nothing.
@@ -70,13 +73,13 @@ func (k PublicKey) Type() string {
 	return "rsa"
 }
 
-// Bits is the size of the key: the modulus of RSA, 256 for Ed25519.
+// Bits is the size of the key: the modulus of RSA; 253 for Ed25519, the size of the group's order, as OpenSSL counts it.
 func (k PublicKey) Bits() int {
 	switch {
 	case k.rsa != nil:
 		return k.rsa.N.BitLen()
 	case k.ed != nil:
-		return 8 * ed25519.PublicKeySize
+		return 253
 	}
 	return 0
 }
@@ -158,25 +161,31 @@ func digestInfo(hash crypto.Hash) []byte {
 // verifyShort is RSASSA-PKCS1-v1_5 (RFC 8017 section 8.2.2) for keys that crypto/rsa refuses as too short. Whether they are good enough is the
 // caller's policy; everything here is public, so that its time tells nobody anything.
 func verifyShort(key *rsa.PublicKey, hash crypto.Hash, digest, signature []byte) error {
-	size := key.Size()
-	info := digestInfo(hash)
-	if info == nil || len(signature) != size || size < len(info)+len(digest)+11 || key.E < 3 || key.N.Bit(0) == 0 {
+	want := encode(key.Size(), hash, digest)
+	if want == nil || len(signature) != key.Size() || key.E < 3 || key.N.Bit(0) == 0 {
 		return ErrSignature
 	}
 	s := new(big.Int).SetBytes(signature)
 	if s.Cmp(key.N) >= 0 {
 		return ErrSignature
 	}
-	got := s.Exp(s, big.NewInt(int64(key.E)), key.N).FillBytes(make([]byte, size))
-	want := append(make([]byte, 0, size), 0, 1)
-	for len(want) < size-len(info)-len(digest)-1 {
-		want = append(want, 0xff)
-	}
-	want = append(append(append(want, 0), info...), digest...)
-	if !slices.Equal(got, want) {
+	if got := s.Exp(s, big.NewInt(int64(key.E)), key.N).FillBytes(make([]byte, key.Size())); !bytes.Equal(got, want) {
 		return ErrSignature
 	}
 	return nil
+}
+
+// encode is EMSA-PKCS1-v1_5 (RFC 8017 section 9.2); nil when the size is too small.
+func encode(size int, hash crypto.Hash, digest []byte) []byte {
+	info := digestInfo(hash)
+	if info == nil || size < len(info)+len(digest)+11 {
+		return nil
+	}
+	out := append(make([]byte, 0, size), 0, 1)
+	for len(out) < size-len(info)-len(digest)-1 {
+		out = append(out, 0xff)
+	}
+	return append(append(append(out, 0), info...), digest...)
 }
 
 // PrivateKey signs.
@@ -233,10 +242,32 @@ func (k *PrivateKey) Public() PublicKey {
 	return PublicKey{}
 }
 
+// signatureSize is how many bytes a signature has.
+func (k *PrivateKey) signatureSize() int {
+	if key, ok := k.signer.Public().(*rsa.PublicKey); ok {
+		return key.Size()
+	}
+	return ed25519.SignatureSize
+}
+
 // Sign signs a digest that was made with hash. Randomness is only for the blinding of RSA, whose signatures are deterministic.
 func (k *PrivateKey) Sign(random io.Reader, hash crypto.Hash, digest []byte) ([]byte, error) {
 	if key, ok := k.signer.(ed25519.PrivateKey); ok {
 		return ed25519.Sign(key, digest), nil
 	}
+	if key, ok := k.signer.(*rsa.PrivateKey); ok && key.N.BitLen() < 1024 {
+		return signShort(key, hash, digest)
+	}
 	return k.signer.Sign(random, digest, hash)
+}
+
+// signShort signs with an RSA key that crypto/rsa refuses as too short. Anybody can factor such a key, so that it is no secret that the time this
+// takes could tell; those who have nothing better published keep their signatures.
+func signShort(key *rsa.PrivateKey, hash crypto.Hash, digest []byte) ([]byte, error) {
+	padded := encode(key.Size(), hash, digest)
+	if padded == nil {
+		return nil, errors.New("the RSA key is too short for the hash")
+	}
+	m := new(big.Int).SetBytes(padded)
+	return m.Exp(m, key.D, key.N).FillBytes(make([]byte, key.Size())), nil
 }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"golang.org/x/net/idna"
 )
 
 // Key is a key record (RFC 6376 section 3.6.1).
@@ -101,7 +103,11 @@ func ParseKey(text string) (*Key, error) {
 // FetchKey gets the key record of a selector (RFC 6376 section 3.6.2). Where there are several records, the first that is a usable key
 // counts.
 func FetchKey(ctx context.Context, txt TXT, selector, domain string) (*Key, error) {
-	records, err := txt(ctx, selector+"._domainkey."+domain)
+	name, err := asciiName(selector + "._domainkey." + domain)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNoKey, err)
+	}
+	records, err := txt(ctx, name)
 	if errors.Is(err, ErrNoRecord) || err == nil && len(records) == 0 {
 		return nil, ErrNoKey
 	}
@@ -123,6 +129,16 @@ func FetchKey(ctx context.Context, txt TXT, selector, domain string) (*Key, erro
 		}
 	}
 	return partial, first
+}
+
+// asciiName makes A-labels of a name beyond ASCII (RFC 8616 section 5).
+func asciiName(name string) (string, error) {
+	for i := range len(name) {
+		if name[i] >= 0x80 {
+			return idna.New(idna.MapForLookup(), idna.BidiRule(), idna.StrictDomainName(false)).ToASCII(name)
+		}
+	}
+	return name, nil
 }
 
 // maxRecords is how many records of a name are looked at.
