@@ -249,6 +249,7 @@ func TestSyntax(t *testing.T) {
 		{"accept acl_m_x = y", `unknown ACL condition/modifier in "accept acl_m_x = y"`},
 		{"accept !message = x", `ACL error: negation is not allowed with "message"`},
 		{"accept !endpass", `ACL error: negation is not allowed with "endpass"`},
+		{"accept set $foo = x", `invalid variable name after "set" in ACL modifier "set $foo = x" (must start "acl_c" or "acl_m")`},
 		{"accept !set acl_m_x = 3", `ACL error: negation is not allowed with "set"`},
 		{"accept hosts", `"=" missing after ACL "hosts" condition`},
 		{"accept hosts : y", `"=" missing after ACL "hosts" condition`},

@@ -141,8 +141,10 @@ func (w *words) readClause(last *statement, row *Condition, negated bool, after,
 	return nil
 }
 
-// readVariable reads the name after "set": acl_c or acl_m, then a digit or an underscore, then letters, digits and underscores.
+// readVariable reads the name after "set": acl_c or acl_m, then a digit or an underscore, then letters, digits and underscores. A dollar sign
+// before it is left out: examples in circulation have it, though Exim refuses it.
 func readVariable(rest, text string) (name, after string, err error) {
+	rest = strings.TrimPrefix(rest, "$")
 	in := text[strings.Index(text, "set"):]
 	if !strings.HasPrefix(rest, "acl_c") && !strings.HasPrefix(rest, "acl_m") {
 		return "", "", fmt.Errorf("invalid variable name after \"set\" in ACL modifier \"%s\" (must start \"acl_c\" or \"acl_m\")", in)

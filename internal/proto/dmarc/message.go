@@ -73,7 +73,7 @@ type Failure struct {
 // Text returns the report as a MIME message with LF line ends. boundary is a word of letters and digits that is in no text.
 func (f *Failure) Text(boundary string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "From: %s\nTo: %s\nSubject: %s\nAuto-Submitted: auto-generated\nMIME-Version: 1.0\n", line(f.From), line(f.To), line(f.Subject))
+	fmt.Fprintf(&b, "From: %s\nTo: %s\nSubject: %s\nAuto-Submitted: auto-generated\nMIME-Version: 1.0\n", line(f.From), folded(f.To), line(f.Subject))
 	fmt.Fprintf(&b, "Content-Type: multipart/report; report-type=feedback-report;\n\tboundary=\"%s\"\n\n", boundary)
 	fmt.Fprintf(&b, "--%s\nContent-Type: text/plain; charset=us-ascii\n\nThis is an authentication failure report for an email message received from\n"+
 		"%s on %s.\nThe message claimed to be from the domain %s.\n\n", boundary, f.Source, f.Arrival.Format(time.RFC1123Z), line(f.Domain))

@@ -36,6 +36,21 @@ type URI struct {
 	Limit int64
 }
 
+// String returns the URI as it stands in a record, with its limit.
+func (u URI) String() string {
+	if u.Limit == 0 {
+		return u.Text
+	}
+	n, unit := u.Limit, ""
+	for _, next := range []string{"k", "m", "g", "t"} {
+		if n%1024 != 0 {
+			break
+		}
+		n, unit = n/1024, next
+	}
+	return u.Text + "!" + strconv.FormatInt(n, 10) + unit
+}
+
 // Mailbox returns the address of a mailto: URI, "" for other kinds and for malformed addresses.
 func (u URI) Mailbox() string {
 	const scheme = "mailto:"
