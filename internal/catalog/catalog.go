@@ -10,6 +10,7 @@ import (
 	"exigo/internal/auth/external"
 	"exigo/internal/auth/plaintext"
 	"exigo/internal/feature"
+	"exigo/internal/feature/dmarc"
 	"exigo/internal/feature/prdr"
 	"exigo/internal/feature/proxyprotocol"
 	"exigo/internal/feature/requiretls"
@@ -55,6 +56,7 @@ func Default() Catalog {
 			proxyprotocol.Feature(),
 			requiretls.Feature(),
 			spf.Feature(),
+			dmarc.Feature(), // behind dkim, as on log lines
 			srs.Feature(),
 			prdr.Feature(), // behind those that check messages
 		},
