@@ -85,7 +85,7 @@ func (s *Server) aclServices() acl.Services {
 		},
 		HostName: smtpserver.FindHostName,
 		Log: func(sc *expand.Scope, targets acl.LogTargets, line string) {
-			s.Log.Write(eventlog.Entry{To: streams(targets), ID: id(sc), Text: line})
+			s.Log.Write(eventlog.Entry{To: streams(targets), ID: id(sc), Text: eventlog.Printable(line, s.Main.PrintTopBitChars)})
 		},
 		HostAndIdent: func(sc *expand.Scope) string {
 			if sc.Session == nil {
@@ -213,7 +213,10 @@ func (s *Server) Rewriter() *rewrite.Rewriter {
 				r, err := list.Address(sc, text, address)
 				return r.Matched, err
 			},
-			Log: s.mainLog, Panic: s.panicLog,
+			// What is wrong with an address in a folded header line shows its folds.
+			Log: func(sc *expand.Scope, line string) {
+				s.Log.Write(eventlog.Entry{To: eventlog.Main, ID: id(sc), Text: line, Continued: true})
+			}, Panic: s.panicLog,
 			LogRewrites: func(*expand.Scope) bool { return s.Log.Has(eventlog.AddressRewrite) },
 		},
 		Settings: rewrite.Settings{QualifyDomain: m.QualifyDomain, QualifyRecipient: m.QualifyRecipient, HeadersCharset: m.HeadersCharset,

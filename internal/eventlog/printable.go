@@ -41,8 +41,8 @@ func appendPrintable(b []byte, text string, topBit, continued bool) []byte {
 	return b
 }
 
-// maxRejectedHeader bounds the headers of one reject log entry.
-const maxRejectedHeader = 16384
+// maxRejected bounds one reject log entry; Exim's buffer has 8192 bytes and keeps some in reserve.
+const maxRejected = 8092
 
 // appendRejected appends what the reject log says of a refused message: envelope and headers.
 func appendRejected(b []byte, m *mail.Message, topBit bool) []byte {
@@ -65,15 +65,19 @@ func appendRejected(b []byte, m *mail.Message, topBit bool) []byte {
 			b = append(b, ">\n"...)
 		}
 	}
-	start := len(b)
 	for _, h := range m.Headers {
 		b = append(b, h.Type, ' ')
-		b = appendPrintable(b, strings.TrimSuffix(h.Text, "\n"), true, true)
-		b = append(b, '\n')
-		if len(b)-start > maxRejectedHeader {
-			b = append(b, "...\n"...)
-			break
+		for line := range strings.SplitAfterSeq(strings.TrimSuffix(h.Text, "\n"), "\n") {
+			whole := len(b)
+			if n := len(b); b[n-1] == '\n' && line != "" && line[0] != ' ' && line[0] != '\t' {
+				b = append(b[:n-1], `\n`...) // no header line has such a fold: it must not look like an entry of its own
+			}
+			b = appendPrintable(b, line, true, true)
+			if len(b) >= maxRejected {
+				return append(b[:whole], "*** truncated ***\n"...)
+			}
 		}
+		b = append(b, '\n')
 	}
 	return b
 }

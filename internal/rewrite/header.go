@@ -15,6 +15,8 @@ type HeaderOptions struct {
 	QualifySender, QualifyRecipient bool
 	// OldDomain, if set, is replaced by NewDomain: routing found the full name of a domain (spec 48.21).
 	OldDomain, NewDomain string
+	// Check reads the addresses even if there is nothing to do with them: what cannot be read is logged.
+	Check bool
 }
 
 // foldAfter is the length from which a rewritten line is folded after the address.
@@ -59,13 +61,13 @@ func (w *Rewriter) Header(s *expand.Scope, h mail.Header, o HeaderOptions) (out 
 	sender := place&(Sender|From|ReplyTo) != 0
 	qualify := sender && o.QualifySender || !sender && o.QualifyRecipient
 	rules := w.Rules.Any(place)
-	if !rules && !qualify && o.OldDomain == "" {
+	if !rules && !qualify && o.OldDomain == "" && !o.Check {
 		return h, false
 	}
 	e := editor{text: h.Text, pos: strings.IndexByte(h.Text, ':') + 1}
 	read := w.Settings.Address
 	read.AllowNull = true
-	items := address.NewList(h.Text[e.pos:], read)
+	items := address.NewList(strings.TrimSuffix(h.Text[e.pos:], "\n"), read)
 	base := e.pos
 	for {
 		item, ok := items.Next()

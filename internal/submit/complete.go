@@ -237,7 +237,8 @@ func (x *reception) rewriteAll() {
 			x.m.Recipients[i].Address = w.Address(x.s, x.m.Recipients[i].Address, false)
 		}
 	}
-	x.m.Headers = w.Headers(x.s, x.m.Headers, rewrite.HeaderOptions{QualifySender: x.m.AllowUnqualifiedSender, QualifyRecipient: x.m.AllowUnqualifiedRecipient})
+	x.m.Headers = w.Headers(x.s, x.m.Headers, rewrite.HeaderOptions{QualifySender: x.m.AllowUnqualifiedSender, QualifyRecipient: x.m.AllowUnqualifiedRecipient,
+		Check: true})
 }
 
 // addDate adds a Date: line: at the end, or before all others in a message that was sent again.

@@ -173,7 +173,8 @@ func (x *reception) addFrom() {
 		}
 	}
 	name := x.in.FullName
-	if sender == x.in.OwnAddress || x.m.RawSender == x.in.OwnAddress {
+	trusted := x.m.Session.SMTP && x.m.Session.Trusted && !x.in.Generated // his MAIL command decides, whatever it says
+	if !trusted && (sender == x.in.OwnAddress || x.m.RawSender == x.in.OwnAddress) {
 		name = x.fullName()
 	}
 	x.add("From", x.named(name, sender))

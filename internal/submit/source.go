@@ -72,8 +72,6 @@ func (l *LocalReader) dot() bool {
 		l.in.Discard(2)
 	case len(p) == 3 && p[1] == '\r' && p[2] == '\n':
 		l.in.Discard(3)
-	case len(p) == 1:
-		l.in.Discard(1)
 	default:
 		return false
 	}

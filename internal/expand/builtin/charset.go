@@ -93,7 +93,7 @@ func sequenceLength(c byte) int {
 		return 2
 	case c >= 0xe0 && c < 0xf0:
 		return 3
-	case c >= 0xf0 && c < 0xf5:
+	case c >= 0xf0 && c < 0xf8: // beyond f4 the number is too big, but it is one character
 		return 4
 	}
 	return 1
