@@ -174,9 +174,10 @@ func (s *Server) routeServices() route.Services {
 				sc.Message.Headers = s.Rewriter().Headers(sc, sc.Message.Headers, rewrite.HeaderOptions{OldDomain: oldDomain, NewDomain: newDomain})
 			}
 		},
-		Log:    s.mainLog,
-		Panic:  s.panicLog,
-		Report: s.reportSkipped,
+		Log:        s.mainLog,
+		Panic:      s.panicLog,
+		Report:     s.reportSkipped,
+		Extensions: s.Catalog.routing(),
 		Transport: func(name string) (route.TransportInfo, bool) {
 			t, ok := s.Transports[name]
 			if !ok {

@@ -33,6 +33,14 @@ func (c Catalog) words() expand.Words {
 	return w
 }
 
+// routing lists what rooms do in routers.
+func (c Catalog) routing() (list []route.Extension) {
+	for _, f := range c.Features {
+		list = append(list, f.Routing...)
+	}
+	return list
+}
+
 // aclWords merges what rooms add to ACLs.
 func (c Catalog) aclWords() acl.Words {
 	var w acl.Words

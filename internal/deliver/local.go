@@ -68,6 +68,7 @@ func (a *attempt) batchID(addr *mail.Address, id string) (string, bool) {
 // sameBatch tells whether two addresses may share one run of a transport.
 func sameBatch(x, y *mail.Address, t *transport.Transport, m *mail.Message) bool {
 	return x.Transport == y.Transport && y.Kind == mail.KindNormal && x.ErrorsTo == y.ErrorsTo && x.ErrorsToSet == y.ErrorsToSet &&
+		x.ReturnPath == y.ReturnPath && x.ReturnPathSet == y.ReturnPathSet &&
 		x.UID == y.UID && x.GID == y.GID && x.UIDSet == y.UIDSet && x.GIDSet == y.GIDSet &&
 		x.HomeDirectory == y.HomeDirectory && x.CurrentDirectory == y.CurrentDirectory && len(x.Hosts) == len(y.Hosts) &&
 		sameStrings(x.ExtraHeaders, y.ExtraHeaders) && sameStrings(x.RemoveHeaders, y.RemoveHeaders) && batchVariables(x, y, t)

@@ -137,6 +137,7 @@ func (f Format) recipient(l *Line, d Delivery) {
 	if f.Selectors.Has(SenderOnDelivery) && d.Message != nil {
 		l.Word("F=<" + d.Message.Sender + ">")
 	}
+	f.tags(l, AfterRecipient, f.delivered(d))
 	if d.Message != nil && d.Message.Queue != "" {
 		l.Field("Q", d.Message.Queue)
 	}

@@ -42,6 +42,8 @@ const (
 	AfterTLS
 	// BeforeID: on delivery lines before C=, on reception lines after the size (DKIM, DMARC, SPF).
 	BeforeID
+	// AfterRecipient: on delivery lines after the addresses and F= (SRS).
+	AfterRecipient
 )
 
 // Line builds one line; its fields are appended in order. Values are made printable by Add and Quoted.

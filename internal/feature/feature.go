@@ -13,6 +13,7 @@ import (
 	"exigo/internal/expand"
 	"exigo/internal/lookup"
 	"exigo/internal/option"
+	"exigo/internal/route"
 	"exigo/internal/smtpclient"
 	"exigo/internal/smtpserver"
 	"exigo/internal/spool"
@@ -55,6 +56,8 @@ type Feature struct {
 	Reception []submit.Room
 	// Verdicts are the methods of authentication whose results this feature puts into Message.Verdicts when it is asked.
 	Verdicts []Verifier
+	// Routing acts in routers of a kind.
+	Routing []route.Extension
 	// TLS adjusts what is negotiated.
 	TLS []tlspolicy.Adjust
 	// Fields is what travels in the spool.

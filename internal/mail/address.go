@@ -56,6 +56,10 @@ type Address struct {
 	// ErrorsTo replaces the sender for this address ("" = sender; "<>" = the empty sender).
 	ErrorsTo    string
 	ErrorsToSet bool
+	// ReturnPath, if ReturnPathSet, is the envelope sender of the copies that are delivered; our own reports still go to the sender, or to
+	// ErrorsTo.
+	ReturnPath    string
+	ReturnPathSet bool
 	// ExtraHeaders are headers to add (complete, with newline); RemoveHeaders names and patterns to remove.
 	ExtraHeaders  []string
 	RemoveHeaders []string

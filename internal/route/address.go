@@ -85,6 +85,7 @@ func newChild(parent *mail.Address, address string) *mail.Address {
 		Address: address, Unique: UniqueOf(address), Parent: parent, Original: parent.Original,
 		OneTime: parent.OneTime, OneTimeParent: parent.OneTimeParent,
 		AddressData: parent.AddressData, Vars: parent.Vars, ErrorsTo: parent.ErrorsTo, ErrorsToSet: parent.ErrorsToSet,
+		ReturnPath: parent.ReturnPath, ReturnPathSet: parent.ReturnPathSet,
 		ExtraHeaders: parent.ExtraHeaders, RemoveHeaders: parent.RemoveHeaders, IgnoreError: parent.IgnoreError,
 		HideChild: parent.HideChild, SelfHostname: parent.SelfHostname,
 		Notify: parent.Notify, ORCPT: parent.ORCPT, DSNAware: parent.DSNAware, Mode: parent.Mode,

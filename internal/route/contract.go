@@ -154,8 +154,18 @@ type Services struct {
 	Transport func(name string) (TransportInfo, bool)
 	// Callout runs callouts; nil: verification with callout defers.
 	Callout func(ctx context.Context, s *expand.Scope, c Callout) CalloutResult
+	// Extensions are what features do in routers.
+	Extensions []Extension
 	// Quota checks the mailbox's quota for verify = recipient/quota: ok false gives the text of the failure.
 	Quota func(ctx context.Context, s *expand.Scope, a *mail.Address, o VerifyOptions) (ok bool, temporary bool, text string)
+}
+
+// Extension is what a feature does in all routers of a kind; its options are at scope "router DRIVER".
+type Extension struct {
+	Driver string
+	// Before acts when the router's preconditions hold, before its driver runs; what it sets in the address (Address.ReturnPath) is taken
+	// back if the router declines. ok false ends the router's work with the outcome.
+	Before func(r *Run) (outcome Outcome, ok bool)
 }
 
 // Command is a program to run for routing.

@@ -90,7 +90,7 @@ func (e *Engine) from(ctx context.Context, s *expand.Scope, a *mail.Address, sta
 		case refuse:
 			return e.settle(run, Fail)
 		case proceed:
-			outcome = r.Driver.Run(run)
+			outcome = run.drive()
 		}
 		if outcome == Pass || outcome == Decline {
 			run.before.restore(a)
@@ -198,16 +198,19 @@ func (e *Engine) settle(run *Run, outcome Outcome) Routed {
 type properties struct {
 	errorsTo                    string
 	errorsToSet, ignoreError    bool
+	returnPath                  string
+	returnPathSet               bool
 	extraHeaders, removeHeaders []string
 }
 
 func propertiesOf(a *mail.Address) properties {
-	return properties{a.ErrorsTo, a.ErrorsToSet, a.IgnoreError, a.ExtraHeaders, a.RemoveHeaders}
+	return properties{a.ErrorsTo, a.ErrorsToSet, a.IgnoreError, a.ReturnPath, a.ReturnPathSet, a.ExtraHeaders, a.RemoveHeaders}
 }
 
 // restore undoes what a router did that declined or passed after all.
 func (p properties) restore(a *mail.Address) {
 	a.ErrorsTo, a.ErrorsToSet, a.IgnoreError = p.errorsTo, p.errorsToSet, p.ignoreError
+	a.ReturnPath, a.ReturnPathSet = p.returnPath, p.returnPathSet
 	a.ExtraHeaders, a.RemoveHeaders = p.extraHeaders, p.removeHeaders
 	a.Hosts, a.HostsFromRouter = nil, false
 }
@@ -222,6 +225,7 @@ func (e *Engine) clone(a *mail.Address, r *Router, was properties) *mail.Address
 	a.Unique += "/" + r.Name
 	c := newChild(&parent, a.Address)
 	c.ErrorsTo, c.ErrorsToSet, c.IgnoreError = was.errorsTo, was.errorsToSet, was.ignoreError
+	c.ReturnPath, c.ReturnPathSet = was.returnPath, was.returnPathSet
 	c.ExtraHeaders, c.RemoveHeaders = nil, nil // spec 15, "unseen": the clone starts without any
 	c.StartRouter = e.routers[r.Index+1].Name
 	return c

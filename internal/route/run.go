@@ -11,6 +11,19 @@ import (
 	"exigo/internal/route/hostfind"
 )
 
+// drive lets extensions act, then the driver.
+func (r *Run) drive() Outcome {
+	for _, x := range r.Engine.services.Extensions {
+		if x.Driver != r.Router.Driver.Name {
+			continue
+		}
+		if outcome, ok := x.Before(r); !ok {
+			return outcome
+		}
+	}
+	return r.Router.Driver.Run(r)
+}
+
 // Child adds a new address that the router made of the current one; it inherits what children inherit.
 func (r *Run) Child(address string) *mail.Address {
 	c := newChild(r.Address, address)

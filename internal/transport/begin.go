@@ -83,6 +83,9 @@ func (r *Run) Must(text, what string) (expand.Value, error) {
 func (r *Run) Begin() error {
 	r.setScope()
 	r.ReturnPath = r.Sender
+	if a := r.Addresses[0]; a.ReturnPathSet {
+		r.ReturnPath = a.ReturnPath
+	}
 	g := r.Transport.Generic
 	if g.ReturnPath != "" {
 		v, err := r.Expand(string(g.ReturnPath), "return_path")
