@@ -97,8 +97,11 @@ func checkQueue(r *Run, argument mail.Value) Verdict {
 	return OK
 }
 
-// checkSet sets an ACL variable: acl_c in the session, acl_m in the message.
+// checkSet sets an ACL variable: acl_c in the session, acl_m in the message; or a room's.
 func checkSet(r *Run, argument mail.Value) Verdict {
+	if r.setting != nil {
+		return r.setting.Set(r, argument)
+	}
 	name := r.Variable
 	vars := &r.Scope.Session.Vars
 	if name[4] == 'm' {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"exigo/internal/config"
+	"exigo/internal/mail"
 )
 
 // SyntaxError is a mistake in the text of an ACL. Text is Exim's wording without "error in ACL: ".
@@ -41,6 +42,7 @@ type clause struct {
 	row      *Condition
 	negated  bool
 	variable string // "set": the variable's name, "acl_c_x"
+	setting  *Setting
 	argument string
 	shape    shape
 }
@@ -121,8 +123,10 @@ func (w *words) readClause(last *statement, row *Condition, negated bool, after,
 	c := clause{row: row, negated: negated}
 	if row.Name == "set" {
 		var err error
-		if c.variable, after, err = readVariable(strings.TrimLeft(after, " \t\n"), text); err != nil {
-			return err
+		if c.setting, after = w.setting(strings.TrimLeft(after, " \t\n")); c.setting == nil {
+			if c.variable, after, err = readVariable(strings.TrimLeft(after, " \t\n"), text); err != nil {
+				return err
+			}
 		}
 	}
 	if row.Name != "endpass" {
@@ -139,6 +143,17 @@ func (w *words) readClause(last *statement, row *Condition, negated bool, after,
 	c.shape = shapeOf(c.argument)
 	last.clauses = append(last.clauses, c)
 	return nil
+}
+
+// setting finds the room's variable whose name stands after "set"; nil when it is none of a room's.
+func (w *words) setting(rest string) (*Setting, string) {
+	name, after := word(rest)
+	for i := range w.settings {
+		if w.settings[i].Name == name {
+			return &w.settings[i], after
+		}
+	}
+	return nil, rest
 }
 
 // readVariable reads the name after "set": acl_c or acl_m, then a digit or an underscore, then letters, digits and underscores. A dollar sign
@@ -213,18 +228,27 @@ type words struct {
 	conditions map[string]*Condition
 	controls   []*Control
 	verify     []verifyItem
+	settings   []Setting
 }
 
-// Words are the conditions, controls and things to verify that rooms add.
+// Words are the conditions, controls, things to verify and settings that rooms add.
 type Words struct {
 	Conditions []Condition
 	Controls   []Control
 	Verify     []Verification
+	Settings   []Setting
+}
+
+// Setting is a variable of a room's that the modifier "set" changes.
+type Setting struct {
+	Name, Doc string
+	// Set takes the expanded value. It returns OK, or Defer or Error after having set r.LogMessage.
+	Set func(r *Run, value mail.Value) Verdict
 }
 
 // newWords merges the package's own rows with those of rooms. A name declared twice is a programmer's mistake.
 func newWords(more Words) *words {
-	w := &words{conditions: make(map[string]*Condition), verify: verifyItems()}
+	w := &words{conditions: make(map[string]*Condition), verify: verifyItems(), settings: more.Settings}
 	for _, rows := range [][]Condition{Conditions(), more.Conditions} {
 		for i := range rows {
 			if old := w.conditions[rows[i].Name]; old != nil && !old.Placeholder {

@@ -38,6 +38,7 @@ type Run struct {
 	Verb     Verb
 	Variable string
 
+	setting       *Setting
 	program       *Program
 	depth         int
 	targets       LogTargets
@@ -201,7 +202,7 @@ func (r *Run) condition(c *clause) Verdict {
 		}
 		return r.Mistake("cannot " + do + " " + c.row.Name + " condition in " + r.Phase.String() + " ACL")
 	}
-	r.Variable = c.variable
+	r.Variable, r.setting = c.variable, c.setting
 	verdict := c.row.Check(r, argument)
 	if c.negated {
 		switch verdict {

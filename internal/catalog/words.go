@@ -48,6 +48,7 @@ func (c Catalog) aclWords() acl.Words {
 		w.Conditions = append(w.Conditions, f.Conditions...)
 		w.Controls = append(w.Controls, f.Controls...)
 		w.Verify = append(w.Verify, f.Verify...)
+		w.Settings = append(w.Settings, f.Settings...)
 	}
 	return w
 }
@@ -62,7 +63,11 @@ func (c Catalog) Registry() *config.Registry {
 			r.Macros = append(r.Macros, config.Macro{Name: "_HAVE_" + strings.ToUpper(f.Support), Value: "y", Builtin: true})
 		}
 		for _, m := range f.Macros {
-			r.Macros = append(r.Macros, config.Macro{Name: m, Value: "y", Builtin: true})
+			name, value, given := strings.Cut(m, "=")
+			if !given {
+				value = "y"
+			}
+			r.Macros = append(r.Macros, config.Macro{Name: name, Value: value, Builtin: true})
 		}
 	}
 	for _, name := range tlspolicy.OptionNames() {

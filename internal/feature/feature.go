@@ -30,7 +30,7 @@ type Feature struct {
 	Support string
 	// Needs names features whose results this one reads.
 	Needs []string
-	// Macros are names to predefine beside _HAVE_SUPPORT and those of the options, without value.
+	// Macros are names to predefine beside _HAVE_SUPPORT and those of the options, "NAME=value" or without a value of their own.
 	Macros []string
 
 	// Options adds settings to any scope of the configuration.
@@ -41,10 +41,11 @@ type Feature struct {
 	Operators []expand.Operator
 	Tests     []expand.Condition
 	Lookups   []*lookup.Driver
-	// Conditions and Controls are words of ACLs, Verify what the condition verify can verify.
+	// Conditions and Controls are words of ACLs, Verify what the condition verify can verify, Settings what the modifier set can set.
 	Conditions []acl.Condition
 	Controls   []acl.Control
 	Verify     []acl.Verification
+	Settings   []acl.Setting
 	// Extensions is what a client is offered, Outgoing what is asked of a server.
 	Extensions []*smtpserver.Extension
 	Outgoing   []*smtpclient.Extension

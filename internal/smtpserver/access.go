@@ -189,7 +189,7 @@ func (s *Session) logRefusal(r refusal, prefix, logMessage string) {
 	b.WriteString(prefix)
 	b.WriteString(s.tlsRejectItems())
 	switch r.phase {
-	case acl.Rcpt, acl.Data, acl.PRDR, acl.MIME, acl.DKIM:
+	case acl.Rcpt, acl.Data, acl.PRDR, acl.MIME:
 		b.WriteString(" F=<" + s.printable(s.sender()) + ">")
 	}
 	if s.noun.Authenticator != "" && r.phase != acl.Connect {
@@ -231,7 +231,7 @@ func (r refusal) logWord() string {
 		return "after DATA"
 	case acl.PRDR:
 		return "after DATA PRDR"
-	case acl.StartTLS, acl.Quit, acl.NotQuit, acl.Auth:
+	case acl.StartTLS, acl.Quit, acl.NotQuit, acl.Auth, acl.DKIM:
 		return r.phase.String() + " "
 	}
 	return r.phase.String()

@@ -1,10 +1,12 @@
 package submit
 
 import (
+	"context"
 	"strings"
 
 	"exigo/internal/acl"
 	"exigo/internal/eventlog"
+	"exigo/internal/expand"
 	"exigo/internal/mail"
 	"exigo/internal/option"
 )
@@ -70,12 +72,27 @@ func (x *reception) checkRooms() bool {
 		if err != nil {
 			return x.spoolFailure(err)
 		}
+		mail.State[desk](&x.m.Bag).run = x.r.s.RunACL
 		phase, outcome := room.Check(x.ctx, x.s, x.m, section)
 		if !x.judge(phase, outcome) {
 			return false
 		}
 	}
 	return true
+}
+
+// desk is what rooms reach of the reception.
+type desk struct {
+	run func(ctx context.Context, s *expand.Scope, phase acl.Phase, text string) acl.Outcome
+}
+
+// RunACL runs an ACL in a room's Check; text is the value of the main option that names it. Without text the outcome is OK.
+func RunACL(ctx context.Context, s *expand.Scope, m *mail.Message, phase acl.Phase, text string) acl.Outcome {
+	d := mail.Peek[desk](&m.Bag)
+	if text == "" || d == nil {
+		return acl.Outcome{}
+	}
+	return d.run(ctx, s, phase, text)
 }
 
 // judge does what the outcome of an ACL says.
