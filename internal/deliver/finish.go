@@ -107,27 +107,39 @@ func (a *attempt) updateRetry() {
 	if a.options.DontDeliver {
 		return
 	}
+	// Addresses of one delivery share the hints of their hosts, which change once.
+	over := map[string]bool{}
+	update := func(u mail.RetryUpdate, domain string) bool {
+		is, done := over[u.Key]
+		if !done {
+			is = a.d.Rules.Update(a.ctx, a.scope, a.d.Hints, u, domain, a.msg.Sender, a.received())
+			if !u.Delete {
+				over[u.Key] = is
+			}
+		}
+		return is
+	}
 	for _, list := range [][]*mail.Address{a.delivered, a.failed} {
 		for _, addr := range list {
 			for _, u := range addr.Outcome.RetryKeys {
-				a.d.Rules.Update(a.ctx, a.scope, a.d.Hints, u, addr.Domain, a.msg.Sender, a.received())
+				update(u, addr.Domain)
 			}
 		}
 	}
 	var still []*mail.Address
 	for _, addr := range slices.Backward(a.deferred) {
-		tried, over := 0, 0
+		tried, timedOut := 0, 0
 		for _, u := range addr.Outcome.RetryKeys {
-			out := a.d.Rules.Update(a.ctx, a.scope, a.d.Hints, u, domainOf(addr), a.msg.Sender, a.received())
+			out := update(u, domainOf(addr))
 			if u.Delete {
 				continue
 			}
 			tried++
 			if out {
-				over++
+				timedOut++
 			}
 		}
-		if tried == 0 || over < tried || addr.Outcome.Freeze {
+		if tried == 0 || timedOut < tried || addr.HostSkipped || addr.Outcome.Freeze {
 			still = append(still, addr)
 			continue
 		}

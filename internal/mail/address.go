@@ -82,6 +82,8 @@ type Address struct {
 	// RetrySkipped: nothing was tried, as the retry time has not come; such a deferral is logged by selector only.
 	RetrySkipped bool
 
+	// HostSkipped: a host was not tried, as its retry time has not come; the address does not time out meanwhile.
+	HostSkipped bool
 	// Duplicates are addresses that lead to the same delivery and so share this one's fate.
 	Duplicates []*Address
 

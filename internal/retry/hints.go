@@ -8,6 +8,9 @@ import (
 	"exigo/internal/mail"
 )
 
+// maxText bounds the text of a record.
+const maxText = 150
+
 // Record is what is remembered of one delayed thing.
 type Record struct {
 	First, Last, Next time.Time
@@ -71,7 +74,7 @@ func (rs *Rules) Update(ctx context.Context, s *expand.Scope, h *Hints, u mail.R
 		return true
 	}
 	old, known := h.Look(ctx, u.Key, now)
-	r := Record{First: now, Last: now, Errno: u.Errno, MoreErrno: u.MoreErrno, Text: u.Message}
+	r := Record{First: now, Last: now, Errno: u.Errno, MoreErrno: u.MoreErrno, Text: u.Message[:min(len(u.Message), maxText)]}
 	var previous time.Duration
 	if known {
 		r.First = old.First
@@ -87,14 +90,15 @@ func (rs *Rules) Update(ctx context.Context, s *expand.Scope, h *Hints, u mail.R
 	if messageError(u.Errno) && received.Before(from) {
 		from = received
 	}
-	if now.Sub(received) > rule.Cutoff() {
-		// The message has waited for longer than the rule allows; others to the same place get their chance at once.
+	wait, expired := rule.Next(now.Sub(from), previous, h.Limit, s.Engine.World.Random.Intn)
+	if now.Sub(received) > rule.Cutoff() && !expired {
+		// The message has waited for longer than the rule allows, the destination has not failed for as long; other messages get their
+		// chance at once (spec 32.11).
 		if known {
 			h.Delete(ctx, u.Key)
 		}
 		return true
 	}
-	wait, expired := rule.Next(now.Sub(from), previous, h.Limit, s.Engine.World.Random.Intn)
 	r.Next, r.Expired = now.Add(wait), expired
 	h.Put(ctx, u.Key, r)
 	return expired

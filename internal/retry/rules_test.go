@@ -251,6 +251,8 @@ func TestUpdate(t *testing.T) {
 		{name: "no steps", update: mail.RetryUpdate{Key: "R:u@now.example"}, over: true, known: true, recordsExpired: true},
 		{name: "no rule", old: &Record{First: start, Last: start, Next: start}, update: mail.RetryUpdate{Key: "T:u@none.example", Errno: 5}, over: true},
 		{name: "message older than cutoff", old: &Record{First: start, Last: start, Next: start}, update: mail.RetryUpdate{Key: "T:u@good.example"}, waited: 150 * time.Minute, over: true},
+		{name: "message and failure older than cutoff", old: &Record{First: start.Add(-3 * time.Hour), Last: start, Next: start}, update: mail.RetryUpdate{Key: "T:u@good.example"},
+			waited: 150 * time.Minute, over: true, first: -3 * time.Hour, next: 20 * time.Minute, known: true, recordsExpired: true},
 		{name: "host", update: mail.RetryUpdate{Key: "T:h.example:10.0.0.1", Host: "h.example", IsHost: true}, domain: "x.example", next: 7 * time.Minute, known: true},
 		{name: "host's domain", update: mail.RetryUpdate{Key: "T:x.example:10.0.0.1", Host: "x.example", IsHost: true}, domain: "good.example", next: 10 * time.Minute, known: true},
 		{name: "message error counts from arrival", update: mail.RetryUpdate{Key: "R:u@good.example:<s@x>", Errno: mail.ErrnoQuota}, waited: 90 * time.Minute, next: 20 * time.Minute, known: true},

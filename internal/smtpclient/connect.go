@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"strconv"
 	"syscall"
 
@@ -74,6 +75,10 @@ func Dial(ctx context.Context, s *Settings) (*Conn, error) {
 	defer cancel()
 	raw, err := s.World.Dial.Dial(dialCtx, "tcp", s.Source, net.JoinHostPort(s.Address.String(), strconv.Itoa(s.Port)))
 	if err != nil {
+		var call *os.SyscallError
+		if errors.As(err, &call) && call.Syscall == "bind" && s.Log != nil {
+			s.Log("bind of [" + s.Source.String() + "]:0 failed")
+		}
 		e := classify(ctx, err, "connect", false, -1)
 		if e.Kind != Timeout {
 			e.Kind = Connect

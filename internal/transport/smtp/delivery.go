@@ -158,6 +158,9 @@ func (d *delivery) hostKeys(h *mail.Host) (host, message string) {
 	if p := d.portOf(h); p != 25 {
 		host += ":" + strconv.Itoa(p)
 	}
+	if from, err := source(d.run, d.settings, h); err == nil && from.IsValid() {
+		host += "/" + from.String() // a host that cannot be reached from one address may be reached from another
+	}
 	return host, host + ":" + d.run.Message.ID
 }
 
@@ -216,6 +219,9 @@ func (d *delivery) tryHost(h *mail.Host, rest *[]mail.Host, pass int) {
 		h.Status, h.Why = mail.HostUnusable, mail.WhyRetry
 		if !expired {
 			d.counts.expired = false
+			for _, a := range d.pending {
+				a.HostSkipped = true
+			}
 		}
 		return
 	}
@@ -386,7 +392,7 @@ func (d *delivery) outcome(err *smtpclient.Error, h *mail.Host) mail.Outcome {
 		o.MoreErrno |= mail.MoreConnectTimeout
 	}
 	if err.Kind == smtpclient.Refused && !err.Reply.Permanent() {
-		o.Errno, o.MoreErrno = 0, found|(err.Reply.Code%100)<<8
+		o.Errno, o.MoreErrno = 0, found
 	}
 	switch {
 	case err.Kind == smtpclient.Connect, err.Kind == smtpclient.Timeout && err.Connecting, err.Kind == smtpclient.AuthFailure, err.Kind == smtpclient.Setup:

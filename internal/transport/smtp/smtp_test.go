@@ -137,7 +137,7 @@ func TestDialogues(t *testing.T) {
 				"a == (-46) H=h1.test SMTP error from remote mail server after end of data: 452 full [T:h1.test:192.0.2.1:10HmaX-000000005vi-0000 -46 52]\n"},
 		{name: "nonsense", to: "a", script: plain + fromOK + rcpt("a") + "S: 250 OK\nC: DATA\nS: 354 go\n" + wholeText + "S: 850 NONSENSE\n" + quit,
 			want: "log H=h1.test [192.0.2.1]: SMTP error from remote mail server after end of data: 850 NONSENSE\n" +
-				"a == H=h1.test SMTP error from remote mail server after end of data: 850 NONSENSE [T:h1.test:192.0.2.1:10HmaX-000000005vi-0000 0 50]\n"},
+				"a == H=h1.test SMTP error from remote mail server after end of data: 850 NONSENSE [T:h1.test:192.0.2.1:10HmaX-000000005vi-0000 0 0]\n"},
 		{name: "malformed", to: "a", script: pipe + from + rcpt("a") + "C: DATA\nS: 250 OK\nS: \nC: <close>\n",
 			want: "log H=h1.test [192.0.2.1]: Malformed SMTP reply (an empty line) in response to pipelined RCPT TO:<a@test.ex>\n" +
 				"a == (-19) H=h1.test Malformed SMTP reply (an empty line) in response to pipelined RCPT TO:<a@test.ex> [T:h1.test:192.0.2.1 -19 0]\n"},
@@ -149,7 +149,7 @@ func TestDialogues(t *testing.T) {
 				"a ** H=h1.test SMTP error from remote mail server after initial connection: 550 Go away [T:h1.test:192.0.2.1 0 0]\n"},
 		{name: "busy", to: "a", script: "S: 220 x\nC: EHLO host.test\nS: 500 what\nC: HELO host.test\nS: 450 busy\n" + quit,
 			want: "log H=h1.test [192.0.2.1]: SMTP error from remote mail server after HELO host.test: 450 busy\n" +
-				"a == H=h1.test SMTP error from remote mail server after HELO host.test: 450 busy [T:h1.test:192.0.2.1 0 50]\n"},
+				"a == H=h1.test SMTP error from remote mail server after HELO host.test: 450 busy [T:h1.test:192.0.2.1 0 0]\n"},
 		{name: "banned", to: "a", script: "S: 220 x\nC: EHLO host.test\nS: 550 You are banned\nC: HELO host.test\nS: <close>\n",
 			want: "log H=h1.test [192.0.2.1]: Remote host closed connection in response to HELO host.test (EHLO response was: 550 You are banned)\n" +
 				"a == (-18) H=h1.test Remote host closed connection in response to HELO host.test (EHLO response was: 550 You are banned) [T:h1.test:192.0.2.1 -18 0]\n"},

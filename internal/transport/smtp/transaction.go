@@ -135,7 +135,7 @@ func (t *transaction) refused(addrs []*mail.Address, e *smtpclient.Error, errno 
 		return problem{about: noError}
 	}
 	if e.Reply.Temporary() {
-		o.Errno = errno
+		o.Errno, o.MoreErrno = errno, t.found()|(e.Reply.Code%100)<<8
 	}
 	t.d.setAll(addrs, o)
 	return problem{aboutMessage, e, o}
