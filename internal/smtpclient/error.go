@@ -110,9 +110,13 @@ func (e *Error) Error() string {
 	return e.Text
 }
 
+// maxMessage bounds the message of an address, whatever a server says.
+const maxMessage = 1024
+
 // Outcome makes the outcome of an address that the error concerns, without host and address.
 func (e *Error) Outcome() mail.Outcome {
 	o := mail.Outcome{Result: mail.Deferred, Message: e.Error(), Errno: int(e.Errno)}
+	o.Message = o.Message[:min(len(o.Message), maxMessage)]
 	switch e.Kind {
 	case Refused:
 		o.Errno = 0

@@ -49,12 +49,7 @@ func (x *reception) phrase(name string) string {
 
 // oneLine takes characters out that would end a header line.
 func oneLine(s string) string {
-	return strings.Map(func(c rune) rune {
-		if c == '\n' || c == '\r' || c == 0 {
-			return ' '
-		}
-		return c
-	}, s)
+	return strings.NewReplacer("\n", " ", "\r", " ", "\x00", " ").Replace(s) // bytes of any charset stay
 }
 
 // fullName is the name of the submitting user: -F, or what the password file says.

@@ -117,7 +117,7 @@ func (r *Receiver) OwnAddress(c Caller) string {
 func (r *Receiver) LocalSession(call *Call) *mail.Session {
 	c := call.Caller
 	s := &mail.Session{Started: r.now(), Local: true, CallerUID: c.UID, CallerGID: c.GID, Login: c.Login, Trusted: c.Trusted, Admin: c.Admin,
-		Ident: c.Login, AuthID: c.Login, AuthSender: r.OwnAddress(c)}
+		Ident: c.Login, AuthID: c.Login, AuthSender: c.Login + "@" + r.s.Main.QualifyDomain}
 	if !c.Trusted {
 		return s
 	}

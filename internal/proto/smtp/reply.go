@@ -119,11 +119,12 @@ var (
 )
 
 // ReadReply reads one reply of a server (RFC 5321 section 4.2.1). Lines may end with LF alone. The enhanced code is left in
-// the text. Errors are ErrReplySyntax for a line without code or with another code than the first, ErrReplyTooLong, and those
+// the text. Errors are ErrReplySyntax for a line without code or with another code than the first (the last in Lines, as it
+// is), ErrReplyTooLong (with what was read of the line), and those
 // of the connection; io.EOF when it ends before anything was read, io.ErrUnexpectedEOF later.
 func ReadReply(r *bufio.Reader, limits ReplyLimits) (Reply, error) {
 	if limits.LineLength == 0 {
-		limits.LineLength = 4096
+		limits.LineLength = 4093 // what Exim reads of one
 	}
 	if limits.Lines == 0 {
 		limits.Lines = 128
@@ -133,6 +134,7 @@ func ReadReply(r *bufio.Reader, limits ReplyLimits) (Reply, error) {
 		line, err := readLine(r, limits.LineLength, 0)
 		switch {
 		case err == ErrLineTooLong:
+			reply.Lines = append(reply.Lines, line)
 			return reply, ErrReplyTooLong
 		case err == io.EOF && len(reply.Lines) > 0:
 			return reply, io.ErrUnexpectedEOF

@@ -151,8 +151,8 @@ func TestReadReply(t *testing.T) {
 	}{
 		{"250 OK\r\n", "250 OK", nil}, {"250-a\r\n250-b\n250 c\r\n", "250 a b c", nil}, {"220\r\n", "220 ", nil}, {"354 \n", "354 ", nil},
 		{"", "000 ", io.EOF}, {"250 x", "000 ", io.ErrUnexpectedEOF}, {"250-x\r\n", "250 x", io.ErrUnexpectedEOF}, {"hello\r\n", "000 hello", ErrReplySyntax}, {"250-a\r\n251 b\r\n", "250 a 251 b", ErrReplySyntax},
-		{"25\r\n", "000 25", ErrReplySyntax}, {"250x\r\n", "000 250x", ErrReplySyntax}, {"250 " + strings.Repeat("x", 5000) + "\r\n", "000 ", ErrReplyTooLong},
-		{strings.Repeat("250-x\r\n", 200) + "250 x\r\n", "250" + strings.Repeat(" x", 128), ErrReplyTooLong}, {"250 " + strings.Repeat("x", 4092) + "\r\n", "250 " + strings.Repeat("x", 4092), nil},
+		{"25\r\n", "000 25", ErrReplySyntax}, {"250x\r\n", "000 250x", ErrReplySyntax}, {"250 " + strings.Repeat("x", 5000) + "\r\n", "000 250 " + strings.Repeat("x", 4089), ErrReplyTooLong},
+		{strings.Repeat("250-x\r\n", 200) + "250 x\r\n", "250" + strings.Repeat(" x", 128), ErrReplyTooLong}, {"250 " + strings.Repeat("x", 4089) + "\r\n", "250 " + strings.Repeat("x", 4089), nil},
 	} {
 		r, err := ReadReply(bufio.NewReaderSize(strings.NewReader(row.in), 16), ReplyLimits{})
 		if r.String() != row.want || err != row.err {
