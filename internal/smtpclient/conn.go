@@ -145,7 +145,7 @@ func (c *Conn) recheck() {
 }
 
 // replyLimits bound what a server may answer to one command.
-var replyLimits = smtp.ReplyLimits{LineLength: 4096, Lines: 100}
+var replyLimits = smtp.ReplyLimits{LineLength: 4093, Lines: 100}
 
 // Reply flushes and reads the next reply. after names the command in errors; any reply that is well-formed is returned
 // without error, whatever its code.
