@@ -10,6 +10,7 @@ import (
 	"exigo/internal/auth/external"
 	"exigo/internal/auth/plaintext"
 	"exigo/internal/feature"
+	"exigo/internal/feature/arc"
 	"exigo/internal/feature/dmarc"
 	"exigo/internal/feature/prdr"
 	"exigo/internal/feature/proxyprotocol"
@@ -56,6 +57,7 @@ func Default() Catalog {
 			proxyprotocol.Feature(),
 			requiretls.Feature(),
 			spf.Feature(),
+			arc.Feature(), // behind dkim, whose signatures it seals
 			dmarc.Feature(), // behind dkim, as on log lines
 			srs.Feature(),
 			prdr.Feature(), // behind those that check messages
