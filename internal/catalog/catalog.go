@@ -57,7 +57,7 @@ func Default() Catalog {
 			proxyprotocol.Feature(),
 			requiretls.Feature(),
 			spf.Feature(),
-			arc.Feature(), // behind dkim, whose signatures it seals
+			arc.Feature(),   // behind dkim, whose signatures it seals
 			dmarc.Feature(), // behind dkim, as on log lines
 			srs.Feature(),
 			prdr.Feature(), // behind those that check messages
