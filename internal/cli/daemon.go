@@ -94,6 +94,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	} else {
 		d.openLocalSocket(ctx)
 	}
+	paceCollector(ctx)
 	d.announce(places)
 	if d.Ready != nil {
 		d.Ready()
