@@ -49,6 +49,9 @@ func (sc *scan) testAddress(item string) (verdict, mail.Value, error) {
 	switch {
 	case item == "":
 		return toVerdict(sc.subject == ""), mail.Value{}, nil
+	case !sc.address.at && sc.subject != "":
+		sc.s.Panic("no @ found in the subject of an address list match: subject=\"%s\" pattern=\"%s\"", sc.subject, item)
+		return no, mail.Value{}, nil
 	case strings.HasPrefix(item, "^"):
 		_, ok, err := sc.match(item, sc.whole(), sc.caseful)
 		return toVerdict(ok), mail.Value{}, err
@@ -60,9 +63,6 @@ func (sc *scan) testAddress(item string) (verdict, mail.Value, error) {
 	case isWholeLookup(item):
 		return sc.wholeLookup(item)
 	case sc.subject == "":
-		return no, mail.Value{}, nil
-	case !sc.address.at:
-		sc.s.Panic("no @ found in the subject of an address list match: subject=\"%s\" pattern=\"%s\"", sc.subject, item)
 		return no, mail.Value{}, nil
 	}
 	return sc.parts(item)
@@ -85,9 +85,6 @@ func (sc *scan) wholeLookup(item string) (verdict, mail.Value, error) {
 		sc.s.Panic("partial matching is not applicable to whole-address lookups: ignored \"%s\" in \"%s\"", name[:strings.Index(name, t.Driver.Name)], item)
 		t.Partial = -1
 	}
-	if t.Driver.Kind&lookup.SingleKey != 0 && sc.subject == "" {
-		return no, mail.Value{}, nil
-	}
 	found, ok, err := sc.find(t, argument, sc.whole())
 	return toVerdict(ok), found.Data, err
 }
@@ -102,7 +99,7 @@ func (sc *scan) parts(item string) (verdict, mail.Value, error) {
 	local, domain := "", item
 	if at >= 0 {
 		local, domain = item[:at], item[at+1:]
-		if !sc.matchesLocal(local) {
+		if domain == "" || !sc.matchesLocal(local) {
 			return no, mail.Value{}, nil
 		}
 	}
@@ -147,7 +144,8 @@ const maxChain = 50
 func (sc *scan) byDomain(item string) (verdict, mail.Value, error) {
 	name, argument, ok := strings.Cut(item[2:], ";")
 	if !ok {
-		return no, mail.Value{}, sc.fail("\"%s\" is not a lookup in an address list", item)
+		sc.s.Panic("\"%s\" is not a lookup in an address list", item)
+		return no, mail.Value{}, nil
 	}
 	t, err := sc.s.Engine.LookupType(name)
 	if err != nil {

@@ -60,10 +60,13 @@ type searcher struct {
 	noRead, noWrite bool
 }
 
-// one looks up a single key, through the cache. The empty key of a single-key type is never there.
+// one looks up a single key, through the cache. The empty key of a single-key type is never there, but the file must be.
 func (s *searcher) one(key string) (Result, bool, error) {
 	if key == "" && s.driver.Kind&SingleKey != 0 {
-		return Result{}, false, nil
+		r := s.request
+		r.Key = ""
+		_, _, err := s.driver.Find(s.ctx, &r)
+		return Result{}, false, err
 	}
 	k := cacheKey{s.driver, s.request.File, s.options, key}
 	if s.cache != nil && !s.noRead {

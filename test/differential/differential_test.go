@@ -35,14 +35,10 @@ func oracle(t *testing.T) string {
 	return path
 }
 
-// difference is a row of testdata/differences.tsv.
-type difference struct {
-	question, answer *regexp.Regexp // what both must match: the question, and our answer
-	reason           string
-	used             bool
-}
+// difference is a row of testdata/differences.tsv: what the question, our answer and Exim's must match.
+type difference struct{ question, ours, theirs *regexp.Regexp }
 
-// differences reads the reviewed list: question, our answer (both regular expressions), reason, separated by tabs.
+// differences reads the reviewed list: three regular expressions and the reason, separated by tabs.
 func differences(t *testing.T) (list []*difference) {
 	t.Helper()
 	data, err := os.ReadFile("testdata/differences.tsv")
@@ -55,19 +51,18 @@ func differences(t *testing.T) (list []*difference) {
 			continue
 		}
 		fields := strings.Split(line, "\t")
-		if len(fields) != 3 || fields[2] == "" {
-			t.Fatalf("differences.tsv: question, answer and reason expected in %q", line)
+		if len(fields) != 4 || fields[3] == "" {
+			t.Fatalf("differences.tsv: question, our answer, Exim's and the reason expected in %q", line)
 		}
-		list = append(list, &difference{regexp.MustCompile(fields[0]), regexp.MustCompile(fields[1]), fields[2], false})
+		list = append(list, &difference{regexp.MustCompile(fields[0]), regexp.MustCompile(fields[1]), regexp.MustCompile(fields[2])})
 	}
 	return list
 }
 
 // known tells whether a difference is on the list.
-func known(list []*difference, question, answer string) bool {
+func known(list []*difference, question, ours, theirs string) bool {
 	for _, d := range list {
-		if d.question.MatchString(question) && d.answer.MatchString(answer) {
-			d.used = true
+		if d.question.MatchString(question) && d.ours.MatchString(ours) && d.theirs.MatchString(theirs) {
 			return true
 		}
 	}
@@ -133,6 +128,14 @@ func fixtures(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	configuration := filepath.Join(dir, "configuration")
+	text, err := os.ReadFile(configuration)
+	if err == nil {
+		err = os.WriteFile(configuration, bytes.ReplaceAll(text, []byte("DIR"), []byte(dir)), 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	return dir
 }
 
@@ -150,22 +153,33 @@ func compare(t *testing.T, questions []string) {
 	}
 	theirs := ask(t, exim, configuration, dir, questions)
 	ours := ask(t, place.Binary, configuration, dir, questions)
-	reviewed, different, excused, crashes := differences(t), 0, 0, 0
+	reviewed := differences(t)
+	different, excused, crashes, leftovers := 0, 0, 0, 0
 	for i, q := range questions {
 		switch {
-		case ours[i] == theirs[i] && ours[i] != crashed:
+		case same(ours[i], theirs[i]):
 		case theirs[i] == crashed && ours[i] != crashed:
 			crashes++
-		case theirs[i] == "Failed: " && strings.HasPrefix(ours[i], "Failed: "): // where Exim says nothing we may say more
-		case known(reviewed, q, ours[i]):
+		case known(reviewed, q, ours[i], theirs[i]):
 			excused++
+		case different < patience && same(ask(t, place.Binary, configuration, dir, []string{q})[0], ask(t, exim, configuration, dir, []string{q})[0]):
+			leftovers++
 		default:
 			if different++; different <= shown() {
 				t.Errorf("%s\n  we:   %q\n  exim: %q", q, ours[i], theirs[i])
 			}
 		}
 	}
-	t.Logf("%d questions, %d answers differ, %d more are on the reviewed list, over %d Exim crashed", len(questions), different, excused, crashes)
+	t.Logf("%d questions, %d answers differ, %d more are on the reviewed list; over %d Exim crashed, %d differ only behind others",
+		len(questions), different, excused, crashes, leftovers)
+}
+
+// patience is how many differences are looked at to see whether they come from what Exim leaves behind after failures: $item, $value, $1.
+const patience = 300
+
+// same compares two answers. Where Exim says nothing we may say more.
+func same(ours, theirs string) bool {
+	return ours == theirs && ours != crashed || theirs == "Failed: " && strings.HasPrefix(ours, "Failed: ")
 }
 
 // shown is how many differences are reported in full.
@@ -217,4 +231,6 @@ func TestWritten(t *testing.T) { compare(t, handwritten(t, "testdata/expansions.
 
 func TestTables(t *testing.T) { compare(t, tables()) }
 
-func TestLists(t *testing.T) { compare(t, append(handwritten(t, "testdata/lists.txt"), listTables()...)) }
+func TestLists(t *testing.T) {
+	compare(t, listTables())
+}

@@ -4,11 +4,11 @@ import "strings"
 
 // operators are all that the oracle has; some with arguments.
 var operators = strings.Fields(`address addresses base32 base32d base62 base62d base64 base64d domain escape escape8bit eval eval10
-	expand from_utf8 hash_3 hash_4_9 headerwrap headerwrap_20_40 hex2b64 hexquote ipv6denorm ipv6norm lc length_2 l_0 listcount listnamed
-	local_part mask md5 nhash_8 nhash_8_9 quote quote_local_part quote_mysql quote_pgsql quote_sqlite quote_ldap quote_ldap_dn reverse_ip
+	expand from_utf8 hash_3 hash_4_9 hex2b64 hexquote ipv6denorm ipv6norm lc length_2 l_0 listcount listnamed
+	local_part mask md5 nhash_8 nhash_8_9 quote quote_local_part quote_mysql quote_pgsql quote_sqlite reverse_ip
 	rfc2047 rfc2047d rxquote s_1 s_-2 sha1 sha2 sha2_384 sha256 sha3 sha3_512 str2b64 strlen substr_1_2 substr_-3_2 substr_0 h_5 nh_7
 	time_eval time_interval uc utf8clean utf8_domain_from_alabel utf8_domain_to_alabel utf8_localpart_from_alabel
-	utf8_localpart_to_alabel length substr_x hash_0 hash_99_x nhash_0 nhash_a lc_2 sha2_999 sha3_1 substr_ listnamed_x rxquote_1 sha2_256 mask_n`)
+	utf8_localpart_to_alabel length substr_x hash_0 hash_99_x nhash_a lc_2 sha2_999 sha3_1 substr_ listnamed_x rxquote_1 sha2_256 mask_n`)
 
 // subjects of operators, as they are written.
 var subjects = []string{
@@ -67,7 +67,46 @@ func tables() (list []string) {
 	return list
 }
 
-// listTables crosses subjects with lists.
+// domainSubjects, domainItems and so on are crossed. Items over which Exim's -be crashes (files that are not there, unknown lookup types,
+// malformed regular expressions) are left out.
+var (
+	domainSubjects = []string{"a.example", "A.Example", "x.b.example", "b.example", "x.c.example", "y.c.example", "d.example", "zz", "", "x9.example", "mail.example.com",
+		"[10.1.2.3]", "x.y.z.example", "sub.x.y.z.example", "e.example", "-", "a.example.", "10.1.2.3", "at.example", "p.sub.b.example"}
+	domainItems = []string{"a.example", "*.b.example", "*b.example", "^x", "^\\N^X\\d\\N", "!a.example : *", "a.example : !x.b.example : *.b.example", "+local_domains", "!+local_domains : zz",
+		"+nested", "+withdefault", "+found", "+ex", "+nosuch", "+empty", "", ":", "@", "@[]", "*", "lsearch;DIR/domains", "lsearch*;DIR/domains", "partial-lsearch;DIR/domains",
+		"partial1-lsearch;DIR/domains", "partial0-lsearch;DIR/domains", "partial2(.)lsearch;DIR/domains", "wildlsearch;DIR/wild", "nwildlsearch;DIR/wild",
+		"+include_unknown : lsearch;DIR/none", "+ignore_unknown : lsearch;DIR/none : zz", "DIR/list", "!DIR/list : *", "<; a.example ; zz", "<;a.example", "a.example:zz:", "a.example : : zz",
+		"lsearch,ret=key;DIR/domains", "lsearch,ret=full;DIR/domains", "lsearch,foo;DIR/domains", "+caseful : A.Example", "A.EXAMPLE", "*.", "*example", "*.*", "! a.example", "!", "@mx_any", "lsearch", "dsearch;DIR", "\\Na.example\\N", "a.example\n", "+", "!^a : *", "x.b.example : +local_domains", "!+nested : !+ex : *", "a.example : +include_unknown"}
+	addressSubjects = []string{"joe@a.example", "JOE@A.example", "joe@b.example", "Joe@b.example", "sue@c.example", "tom@x.b.example", "fred@z.example", "", "abc", "postmaster@", "badguy@q.example", "\"a b\"@a.example", "tommy@z.example", "user@at.example", "q@def.example", "@a.example", "a@b@a.example", "root@zz"}
+	addressItems    = []string{"*@a.example", "joe@b.example", "joe@*", "*@*.b.example", "^bad", "^joe@[ab]", "^a", "a.example", "*.b.example", "*", "@a.example", "+friends", "!+friends : *", "+more", "+nosuch", "", ":", "@@DIR/locals", "@@lsearch;DIR/locals", "@@lsearch*;DIR/locals",
+		"lsearch;DIR/domains", "lsearch*@;DIR/domains", "lsearch*;DIR/domains", "partial-lsearch;DIR/domains", "*@lsearch;DIR/domains", "*@partial-lsearch;DIR/domains", "joe@lsearch;DIR/domains", "*@+local_domains", "j*@a.example", "*e@a.example", "joe@A.EXAMPLE", "Joe@b.example", "+caseful : Joe@b.example", "+caseful : ^Joe", "*@@", "*@[]", "DIR/list", "!joe@a.example : *@a.example", "<; joe@a.example ; x", "postmaster@", "*@", "^\\Nbad.*@\\N", "\"a b\"@a.example", "joe", "*@^a", "!nosuch"}
+	hostSubjects = []string{"10.1.2.3", "192.168.1.1", "192.168.1.2", "192.168.0.7", "2001:db8::1", "2001:DB8::7", "::ffff:10.1.2.3", "127.0.0.1", "::1", "", "x", "8.8.8.8", "10.1.2.3.4", "1.2.3", "fe80::1%lo"}
+	hostItems    = []string{"10.1.2.3", "10.0.0.0/8", "10.1.2.3/33", "10.1.2.3/", "10.1.2.3/x", "!10.1.2.3 : 10.0.0.0/8", "+own_hosts", "!+own_hosts : *", "+nosuch", "*", "", ":", "2001:db8::/32", "<; 2001:db8::/32", "<; 2001:db8::1 ; ::1", "2001::db8::::/32", "@", "@[]", "net24-lsearch;DIR/nets", "net-lsearch;DIR/nets", "net16-lsearch;DIR/nets", "net32-lsearch;DIR/nets", "net-iplsearch;DIR/nets", "iplsearch;DIR/nets",
+		"lsearch;DIR/nets", "DIR/list", "host.example", "*.example", "^10", "<; net32-lsearch;DIR/nets", "0.0.0.0/0", "<; ::/0", "10.1.2.3/32", "10.1.2.0/24 : x", "192.168.1", "<\n 10.1.2.3", "10.1.2.3:8.8.8.8", "\"10.1.2.3\"", "net0-lsearch;DIR/nets"}
+	localSubjects = []string{"root", "ROOT", "postmaster", "abuse", "Abuse-x", "news-request", "user7", "", "x", "a.example", "joe@b", "\"a b\"", "a+b"}
+	localItems    = []string{"root", "Root", "+system", "!+system : *", "+nosuch", "^r", "^R", "*t", "*-request", "user*", "*", "", ":", "+caseful : Root", "+caseful : root", "lsearch;DIR/domains", "lsearch*;DIR/domains", "DIR/list", "!root : *", "<, root, x", "@", "+local_domains", "a+b", "joe@b", "!"}
+	lookupKeys    = []string{"a.example", "A.EXAMPLE", "x.b.example", "p.sub.b.example", "q d", "c.example", "d.example", "e.example", "f.example", "", "nope", "x.y.z.example", "t.u.v.z.example", "user@at.example", "any@def.example", "10.1.2.3", "10.1.9.9", "2001:db8::1", "x7.example", "y.w.example", "z.dot.example", "*", "n5", "sub.plain.example", "*.b.example"}
+	lookupTypes   = []string{"lsearch{DIR/domains}", "lsearch*{DIR/domains}", "lsearch*@{DIR/domains}", "partial-lsearch{DIR/domains}", "partial1-lsearch{DIR/domains}", "partial0-lsearch{DIR/domains}", "partial-lsearch*{DIR/domains}", "partial2(.)lsearch{DIR/domains}", "partial()lsearch{DIR/domains}", "lsearch,ret=key{DIR/domains}", "lsearch,ret=full{DIR/domains}", "partial-lsearch,ret=key{DIR/domains}", "lsearch*,ret=key{DIR/domains}",
+		"wildlsearch{DIR/wild}", "nwildlsearch{DIR/wild}", "wildlsearch*{DIR/wild}", "partial-wildlsearch{DIR/wild}", "nwildlsearch,ret=key{DIR/wild}", "iplsearch{DIR/nets}", "iplsearch,ret=key{DIR/nets}", "iplsearch*{DIR/nets}", "lsearch{DIR/none}", "lsearch{}", "lsearch{relative}", "lsearch{DIR}", "dsearch{DIR}", "dsearch,ret=full{DIR}", "dsearch,filter=dir{DIR}", "dsearch,filter=file{DIR}", "dsearch,foo{DIR}", "dsearch{DIR/none}", "dsearch{relative}", "passwd{x}", "cdb{DIR/none}", "dbm{DIR/none}", "nosuch{DIR/x}", "partial-nosuch{DIR/x}", "partiallsearch{DIR/x}", "partial3lsearch{x}", "lsearch,{DIR/domains}", "lsearch,cache=no_rd{DIR/domains}", "lsearch,ret=key,cache=no_rd{DIR/domains}", "lsearch,ret=zzz{DIR/domains}"}
+)
+
+// listTables crosses subjects with lists, and keys with lookups.
 func listTables() (list []string) {
+	cross := func(condition string, subjects, items []string) {
+		for _, s := range subjects {
+			for _, i := range items {
+				list = append(list, "${if match_"+condition+"{"+s+"}{"+i+"}{y-$value}{n}}")
+			}
+		}
+	}
+	cross("domain", domainSubjects, domainItems)
+	cross("address", addressSubjects, addressItems)
+	cross("ip", hostSubjects, hostItems)
+	cross("local_part", localSubjects, localItems)
+	for _, k := range lookupKeys {
+		for _, t := range lookupTypes {
+			list = append(list, "${lookup{"+k+"}"+t+"{$value-$1-$2}{no}}", "${lookup{"+k+"} "+strings.Replace(t, "{", " {", 1)+"}", "${lookup{"+k+"}"+t+"{$value}fail}")
+		}
+	}
 	return list
 }

@@ -383,7 +383,10 @@ func (p *parser) socket(it *Item) {
 	}
 	if len(it.Args) < it.Shape.Min {
 		p.fail("Not enough arguments for '%s' (min is %d)", it.Name, it.Shape.Min)
-	} else if !p.accept('}') {
+		return
+	}
+	it.Whole = true
+	if !p.accept('}') {
 		p.fail("missing '}' closing %s", it.Name)
 	}
 }

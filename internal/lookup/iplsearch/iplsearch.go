@@ -27,6 +27,9 @@ func Driver() *lookup.Driver {
 
 func search(f *lookup.LineFile, r *lookup.Request) (found lookup.Result, ok bool, err error) {
 	address, err := netip.ParseAddr(r.Key)
+	if r.Key == "" {
+		return lookup.Result{}, false, nil
+	}
 	if err != nil && r.Key != "*" {
 		return lookup.Result{}, false, lookup.Defer("\"" + r.Key + "\" is not a valid iplsearch key (an IP address, with optional CIDR mask, is wanted): " +
 			"in a host list, use net-iplsearch as the search type")

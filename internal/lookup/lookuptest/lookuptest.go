@@ -114,9 +114,9 @@ func (s Suite) check(t *testing.T, d *lookup.Driver, world *outside.World) {
 		if !errors.As(err, &taint) || taint.LogLine() != "Tainted filename for search: '/x'" {
 			t.Errorf("%s: a tainted file name: %v", d.Name, err)
 		}
-		_, ok, err = lookup.Search(ctx, nil, typ, &lookup.Request{World: world, File: s.Dir, Key: "", Scope: s.Scope})
-		if ok || err != nil {
-			t.Errorf("%s: an empty key: %v, %v", d.Name, ok, err)
+		_, ok, err = lookup.Search(ctx, nil, typ, &lookup.Request{World: world, File: filepath.Join(s.Dir, "absent.file"), Key: "", Scope: s.Scope})
+		if ok || err == nil {
+			t.Errorf("%s: an empty key and a file that is not there: %v, %v", d.Name, ok, err)
 		}
 	}
 }

@@ -60,6 +60,9 @@ func (s *searches) wild(ctx context.Context, r *lookup.Request, expanded bool) (
 		return lookup.Result{}, false, err
 	}
 	scope, _ := r.Scope.(*expand.Scope)
+	if r.Key == "" {
+		return lookup.Result{}, false, nil
+	}
 	f.Each(func(e lookup.LineEntry) bool {
 		if err = ctx.Err(); err != nil {
 			err = lookup.Defer(err.Error())
@@ -90,8 +93,8 @@ func expandKey(scope *expand.Scope, key string) (string, error) {
 		return "", nil // never matches
 	case expand.IsTemporary(err):
 		return "", lookup.Defer(err.Error())
-	case err != nil:
-		return "", fmt.Errorf("failed to expand \"%s\": %w", key, err)
+	case err != nil: // a mistake in the file is no reason to fail for good
+		return "", lookup.Defer(fmt.Sprintf("failed to expand \"%s\": %s", key, err))
 	}
 	return v.S, nil
 }
