@@ -246,3 +246,14 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// TestColonList: repeated lists come together whatever their separators are.
+func TestColonList(t *testing.T) {
+	for text, want := range map[string]string{
+		"A:": "A", " A : B": "A:B", "<; C ; D": "C:D", "<; C;;x ; a:b ;": "C;x:a::b", "A::b:c": "A::b:c", "": "", "<;": "",
+	} {
+		if got := colonList(text); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}

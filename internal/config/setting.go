@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"exigo/internal/option"
@@ -89,7 +90,7 @@ func (r *reader) read(field any, name, rest string, negated bool, before string,
 func join(field any, before, text string, repeat option.Repeat) string {
 	switch repeat {
 	case option.JoinColon:
-		return before + ":" + text
+		return colonList(before) + ":" + colonList(text)
 	case option.JoinNewline:
 		return before + "\n" + text
 	}
@@ -97,6 +98,15 @@ func join(field any, before, text string, repeat option.Repeat) string {
 		return "${if and{{bool_lax{" + before + "}}{bool_lax{" + text + "}}}}"
 	}
 	return before + ";" + text
+}
+
+// colonList writes a list with colons, whatever separated its items; empty items are left out.
+func colonList(text string) string {
+	items := slices.DeleteFunc(option.SplitList(text), func(item string) bool { return item == "" })
+	for i := range items {
+		items[i] = strings.ReplaceAll(items[i], ":", "::")
+	}
+	return strings.Join(items, ":")
 }
 
 // find returns the option with the name, or the boolean that a name with no_ or not_ negates.

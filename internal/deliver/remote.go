@@ -1,10 +1,12 @@
 package deliver
 
 import (
+	"slices"
 	"strings"
 	"sync"
 
 	"exigo/internal/mail"
+	"exigo/internal/route"
 	"exigo/internal/transport"
 )
 
@@ -15,21 +17,21 @@ func (a *attempt) deliverRemote() {
 	a.remote = nil
 	most := max(a.d.Main.RemoteMaxParallel, 1)
 	if len(groups) == 1 || most == 1 {
-		for _, g := range groups {
-			a.runRemote(g)
+		for n, g := range groups {
+			a.runRemote(g, n)
 		}
 		return
 	}
 	slots := make(chan struct{}, most)
 	var wg sync.WaitGroup
-	for _, g := range groups {
+	for n, g := range groups {
 		slots <- struct{}{}
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
 			defer func() { <-slots }()
 			defer a.recoverRun(g)
-			a.runRemote(g)
+			a.runRemote(g, n)
 		}()
 	}
 	wg.Wait()
@@ -75,14 +77,8 @@ next:
 }
 
 func sameRemote(x, y *mail.Address) bool {
-	if len(x.Hosts) != len(y.Hosts) || len(x.FallbackHosts) != len(y.FallbackHosts) {
+	if !sameHosts(x.Hosts, y.Hosts) || len(x.FallbackHosts) != len(y.FallbackHosts) {
 		return false
-	}
-	for i := range x.Hosts {
-		h, k := x.Hosts[i], y.Hosts[i]
-		if h.Name != k.Name || h.Address != k.Address || h.Port != k.Port || h.MX != k.MX {
-			return false
-		}
 	}
 	for i := range x.FallbackHosts {
 		if x.FallbackHosts[i].Name != y.FallbackHosts[i].Name {
@@ -93,8 +89,12 @@ func sameRemote(x, y *mail.Address) bool {
 		sameStrings(x.ExtraHeaders, y.ExtraHeaders) && sameStrings(x.RemoveHeaders, y.RemoveHeaders)
 }
 
-func (a *attempt) runRemote(group []*mail.Address) {
+// runRemote makes the n-th remote delivery of the attempt, counted from 0.
+func (a *attempt) runRemote(group []*mail.Address, n int) {
 	r := a.runFor(group)
+	world := *r.Services.World
+	world.Random = world.ForRemoteDelivery(n)
+	r.Services.World = &world
 	if release, ok := a.parallelRun(r); ok {
 		err := a.remote1(r)
 		release()
@@ -108,6 +108,22 @@ func (a *attempt) runRemote(group []*mail.Address) {
 		}
 	}
 	a.settleAll(group, r.Transport)
+}
+
+// sameHosts compares lists of hosts; of hosts in a random order it does not matter which.
+func sameHosts(x, y []mail.Host) bool {
+	if len(x) != len(y) {
+		return false
+	}
+	same := func(h, k mail.Host) bool {
+		return h.Name == k.Name && h.Address == k.Address && h.Port == k.Port && h.MX == k.MX
+	}
+	for i := range x {
+		if !same(x[i], y[i]) && (x[i].MX != route.RandomOrder || !slices.ContainsFunc(y, func(k mail.Host) bool { return same(x[i], k) })) {
+			return false
+		}
+	}
+	return true
 }
 
 func (a *attempt) remote1(r *transport.Run) error {

@@ -30,8 +30,6 @@ type Delivery struct {
 	NoQueueTime bool
 	// Routing marks a deferral while routing: "routing defer" in place of "defer".
 	Routing bool
-	// Protocol is PS=, the letters of protocol_detail, "" for none.
-	Protocol string
 }
 
 // Delivered builds a line of a success: "=> address <original> R=router T=transport ...".
@@ -253,8 +251,8 @@ func (f Format) delivered(d Delivery) func(t *Tag) string {
 
 // encryption appends PS=, X=, CV= and DN= of the connection.
 func (f Format) encryption(l *Line, d Delivery) {
-	if f.Selectors.Has(ProtocolDetail) && d.Protocol != "" {
-		l.Field("PS", d.Protocol)
+	if steps := d.Address.Outcome.Steps; f.Selectors.Has(ProtocolDetail) && steps != "" {
+		l.Field("PS", steps)
 	}
 	f.tls(l, d.Address.Outcome.TLS, false)
 }

@@ -204,12 +204,14 @@ type Outcome struct {
 	// Special: freeze, ...
 	Freeze bool
 	// Host that took or refused it; Confirmation is the final reply (C="..."); TLS what protected it.
-	Host                                       *Host
-	LocalAddress                               netip.Addr
-	LocalPort                                  int
-	Confirmation                               string
-	TLS                                        *TLS
-	AuthName, AuthID, AuthSender               string
+	Host                         *Host
+	LocalAddress                 netip.Addr
+	LocalPort                    int
+	Confirmation                 string
+	TLS                          *TLS
+	AuthName, AuthID, AuthSender string
+	// Steps are the letters of protocol_detail (PS=).
+	Steps                                      string
 	PRDR, Chunking, Pipelining, EarlyPipe, TFO bool
 	// ReusedConnection is how many messages the connection carried before ("*" in H=...*).
 	Reused bool

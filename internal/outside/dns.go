@@ -52,6 +52,8 @@ type SOA struct {
 // Answer is what a query found.
 type Answer struct {
 	Records []Record // of the type asked for, CNAMEs followed
+	// Name is the name that was found, completed if need be, in the spelling of the DNS; "" where that is not known.
+	Name string
 	// Canonical is the name at the end of the CNAME chain, or the name asked for.
 	Canonical string
 	// Secure is the AD bit.

@@ -45,7 +45,7 @@ func (r *realResolver) Lookup(ctx context.Context, q Question) (Answer, error) {
 		return a, nil
 	}
 	found, err := r.dns.Lookup(ctx, dns.Question{Name: q.Name, Type: uint16(q.Type), Search: q.Search, Qualify: q.Qualify, DNSSEC: q.DNSSEC})
-	a := Answer{Canonical: found.Canonical, Secure: found.Secure, Authoritative: found.Authoritative, Authority: found.Authority}
+	a := Answer{Name: found.Name, Canonical: found.Canonical, Secure: found.Secure, Authoritative: found.Authoritative, Authority: found.Authority}
 	if len(found.Records) > 0 {
 		a.Records = make([]Record, 0, len(found.Records))
 		for _, rr := range found.Records {

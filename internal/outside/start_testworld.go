@@ -4,6 +4,8 @@ package outside
 
 import (
 	"context"
+	"errors"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -31,7 +33,8 @@ func conformance(w *World) *World {
 	w.Version = "x.yz"
 	w.Random = &seededRandom{Randomness: w.Random, x: testSeed}
 	w.LoadAverage = risingLoad()
-	w.DNS = testResolver{w.DNS}
+	dir, _ := environment("EXIGO_TEST_DIR")
+	w.DNS = testResolver{w.DNS, dir}
 	w.Quirks = Quirks{
 		On:                true,
 		CRAMChallenge:     "<1896.697170952@postoffice.reston.mci.net>",
@@ -64,7 +67,7 @@ func (r *seededRandom) Intn(n int) int {
 	return int((r.x >> 16) % uint32(n))
 }
 
-// Fork implements ForRemoteDelivery: the n-th remote delivery process starts from 42+2n.
+// Fork implements ForRemoteDelivery: the n-th remote delivery process, counted from 0, starts from 42+2n.
 func (r *seededRandom) Fork(n int) Randomness {
 	return &seededRandom{Randomness: r.Randomness, x: testSeed + 2*uint32(n)}
 }
@@ -81,15 +84,36 @@ func risingLoad() func() (int, bool) {
 	}
 }
 
-// testResolver defers the reverse look-up of 99.99.99.99.
-type testResolver struct{ Resolver }
+// testResolver defers the reverse look-up of 99.99.99.99, and has the default domain that the zone files name.
+type testResolver struct {
+	Resolver
+	dir string // of the tests
+}
 
 // Lookup implements Resolver.
 func (r testResolver) Lookup(ctx context.Context, q Question) (Answer, error) {
 	if q.Type == TypePTR && q.Name == "99.99.99.99.in-addr.arpa" {
 		return Answer{}, ErrTryAgain
 	}
+	if q.Qualify && !strings.Contains(q.Name, ".") {
+		for _, domain := range r.defaultDomains() {
+			full := q
+			full.Name, full.Qualify, full.Search = q.Name+"."+domain, false, false
+			if a, err := r.Resolver.Lookup(ctx, full); !errors.Is(err, ErrNoHost) {
+				return a, err
+			}
+		}
+	}
 	return r.Resolver.Lookup(ctx, q)
+}
+
+// defaultDomains are the domains for names of one word: a file qualify.DOMAIN beside the zones gives one.
+func (r testResolver) defaultDomains() (domains []string) {
+	files, _ := filepath.Glob(filepath.Join(r.dir, "dnszones", "qualify.*"))
+	for _, f := range files {
+		domains = append(domains, strings.TrimPrefix(filepath.Base(f), "qualify."))
+	}
+	return domains
 }
 
 // Configure implements ConfigureDNS.

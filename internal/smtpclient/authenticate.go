@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"exigo/internal/auth"
 	"exigo/internal/expand"
@@ -60,6 +61,9 @@ func (a *Authenticators) try(ctx context.Context, c *Conn, one *auth.Authenticat
 	x := &auth.ClientExchange{Authenticator: one, World: a.World, Engine: a.Scope.Engine, Scope: a.Scope, Hostname: a.Hostname}
 	first := "AUTH " + one.PublicName
 	x.Send = func(line string) (int, string, error) {
+		if !strings.HasSuffix(c.Steps, "a") {
+			c.Steps += "a"
+		}
 		r, err := c.CommandAs(line, first)
 		if err != nil {
 			last = err

@@ -37,6 +37,9 @@ type Conn struct {
 	TLS *mail.TLS
 	// AuthName and AuthID are the authenticator that succeeded and its client_set_id.
 	AuthName, AuthID string
+	// Steps are the letters of what was done before the first MAIL, in order: e for EHLO, s for TLS, a for AUTH (log selector
+	// protocol_detail).
+	Steps string
 	// LMTP says that the protocol is LMTP: a reply for each recipient follows the data.
 	LMTP bool
 	// Messages counts the transactions begun on the connection.

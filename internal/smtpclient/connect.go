@@ -192,6 +192,7 @@ func (c *Conn) SayHello(s *Settings) error {
 		}
 		if r.Code/100 == 2 {
 			c.Hello, c.ESMTP = r, true
+			c.Steps += "e"
 			c.Extensions = parseExtensions(r)
 			return nil
 		}
@@ -274,6 +275,7 @@ func (c *Conn) handshake(ctx context.Context, s *Settings) error {
 		return err
 	}
 	c.TLS = info
+	c.Steps += "s"
 	if c.TLS == nil {
 		c.TLS = &mail.TLS{}
 	}

@@ -137,6 +137,10 @@ func (p *Pool) Finish(owner string, next func(transport, host, asking string) (i
 	}
 	p.mu.Unlock()
 	for _, c := range mine {
+		if c.Settings.From != "" {
+			c.Close() // inherited, and of no use
+			continue
+		}
 		id := ""
 		if c.Progress && next != nil {
 			id = next(c.Settings.Transport, c.Settings.Host, owner)

@@ -133,7 +133,7 @@ func interpret(reply *mdns.Msg, wire string, rrtype uint16) (a Answer, open stri
 	if len(reply.Question) > 0 { // the same name, with the same escapes as the records
 		owner = strings.ToLower(reply.Question[0].Name)
 	}
-	a = Answer{Secure: reply.AuthenticatedData, Authoritative: reply.Authoritative}
+	a = Answer{Name: spelling(reply.Answer, owner), Secure: reply.AuthenticatedData, Authoritative: reply.Authoritative}
 	seconds := uint32(maxTTL / time.Second)
 	followed := 0
 	for rrtype != mdns.TypeCNAME && rrtype != mdns.TypeANY {
@@ -164,6 +164,21 @@ func interpret(reply *mdns.Msg, wire string, rrtype uint16) (a Answer, open stri
 		return a, owner, ttl, ErrNoData
 	}
 	return a, "", ttl, ErrNoData
+}
+
+// spelling is a name as the records spell it; names with escapes are in lower case.
+func spelling(records []mdns.RR, owner string) string {
+	for _, rr := range records {
+		name := rr.Header().Name
+		if !strings.EqualFold(name, owner) {
+			continue
+		}
+		if strings.Contains(name, `\`) {
+			return Name(name)
+		}
+		return strings.TrimSuffix(name, ".")
+	}
+	return ""
 }
 
 func cname(records []mdns.RR, owner string) (target string, ttl uint32, ok bool) {

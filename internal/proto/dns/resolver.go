@@ -44,6 +44,8 @@ type Question struct {
 type Answer struct {
 	// Records are the records of the type asked for, at the end of the CNAME chain.
 	Records []mdns.RR
+	// Name is the name that was found, completed if need be, as the server spells it and without final dot; "" when there is none.
+	Name string
 	// Canonical is the owner of Records, lower case without final dot.
 	Canonical string
 	// Secure is the AD bit, Authoritative the AA bit.
@@ -211,6 +213,7 @@ func (r *Resolver) resolve(ctx context.Context, k key, system System, options Op
 	}
 	ttl = maxTTL
 	secure := true
+	found := ""
 	for loops := 0; ; loops++ {
 		reply, err := r.ask(ctx, wire, k, system, options)
 		if err != nil {
@@ -221,6 +224,10 @@ func (r *Resolver) resolve(ctx context.Context, k key, system System, options Op
 		var t time.Duration
 		a, open, t, err = interpret(reply, wire, k.rrtype)
 		secure = secure && a.Secure
+		if loops == 0 {
+			found = a.Name
+		}
+		a.Name = found // before the aliases
 		a.Secure = secure
 		ttl = min(ttl, t)
 		if open == "" || loops >= options.CNAMELoops {

@@ -70,13 +70,16 @@ func run(r *route.Run) route.Outcome {
 		return route.Decline
 	}
 	a := r.Address
+	if answer.FullName != "" && !strings.EqualFold(answer.FullName, a.Domain) {
+		return r.Reroute(answer.FullName, c.rewriteHeaders)
+	}
 	if answer.Result == hostfind.Local {
 		if ok, outcome := r.Self(answer.Hosts[0]); !ok {
 			return outcome
 		}
 	}
-	if answer.FullName != "" && !strings.EqualFold(answer.FullName, a.Domain) {
-		return r.Reroute(answer.FullName, c.rewriteHeaders)
+	if at := strings.LastIndexByte(a.Address, '@'); at >= 0 && answer.FullName != strings.ToLower(answer.FullName) {
+		a.Address = a.Address[:at+1] + answer.FullName // the DNS insists on capitals
 	}
 	a.Hosts, a.HostsFromRouter = answer.Hosts, true
 	if ok, outcome := r.Prepare(); !ok {

@@ -92,9 +92,17 @@ func (f *finder) noteFullName(a outside.Answer) {
 		return
 	}
 	asked := strings.ToLower(strings.TrimSuffix(f.r.Name, "."))
-	full := strings.ToLower(strings.TrimSuffix(a.Canonical, "."))
-	if strings.HasPrefix(full, asked+".") && !strings.HasPrefix(full, "*") {
+	spelled := a.Name
+	if spelled == "" {
+		spelled = strings.TrimSuffix(a.Canonical, ".")
+	}
+	full := strings.ToLower(spelled)
+	switch {
+	case strings.HasPrefix(full, "*"):
+	case strings.HasPrefix(full, asked+"."):
 		f.fullName = full
+	case full == asked && spelled != full:
+		f.fullName = spelled
 	}
 }
 
@@ -134,11 +142,8 @@ func (f *finder) addresses(h mail.Host, top bool) ([]mail.Host, Result, error) {
 				seenIgnored = true
 				continue
 			}
-			n := h
+			n := f.named(h, a)
 			n.Address, n.Secure = addr, a.Secure && !f.insecureNames
-			if top && f.fullName != "" {
-				n.Name = f.fullName
-			}
 			n.Sort = f.sortKey(h.MX, addr)
 			found = insert(found, n)
 		}
@@ -154,6 +159,19 @@ func (f *finder) addresses(h mail.Host, top bool) ([]mail.Host, Result, error) {
 		return nil, Ignored, nil
 	}
 	return nil, NotFound, nil
+}
+
+// named gives a host its name: the one at the end of a chain of aliases. Certificates are checked for the name that was asked for.
+func (f *finder) named(h mail.Host, a outside.Answer) mail.Host {
+	full := strings.ToLower(strings.TrimSuffix(a.Canonical, "."))
+	if full == "" || strings.EqualFold(full, h.Name) || strings.HasPrefix(full, "*") {
+		return h
+	}
+	if h.CertName == "" {
+		h.CertName = h.Name
+	}
+	h.Name = full
+	return h
 }
 
 // ipv4Only tells whether AAAA records are left out for a name.

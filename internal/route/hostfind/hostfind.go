@@ -63,7 +63,8 @@ type Answer struct {
 	Result Result
 	// Hosts in the order of trial. With MX records some may be unusable (no Address; Status and Why say so).
 	Hosts []mail.Host
-	// FullName is the name as the DNS completed it, in lower case; the name asked for when it was complete.
+	// FullName is the name as the DNS completed it, and in its spelling if that has capitals; the name asked for in lower case
+	// when it was complete.
 	FullName string
 	// Removed says that this machine was in the list and was removed with what stood behind it.
 	Removed bool

@@ -55,7 +55,7 @@ func clientSettings(ctx context.Context, r *transport.Run, h *mail.Host, p Purpo
 	s, services := Of(r.Transport.Instance), servicesOf(r)
 	r.Scope.Host, r.Scope.Outgoing = h, nil
 	set := &smtpclient.Settings{
-		World: r.Services.World, Host: h.Name, Address: h.Address, Port: h.Port, LMTP: s.Protocol == "lmtp", OnConnect: s.Protocol == "smtps",
+		World: r.Services.World, Host: h.Name, Address: h.Address, Port: h.Port, LMTP: s.Protocol == "lmtp", OnConnect: s.Protocol == "smtps" || s.Protocol == "submissions",
 		Timeouts: s.timeouts(), Keepalive: s.Keepalive, DSCP: -1, TryClear: s.TLSTempfailTryClear, Log: r.Services.Log,
 	}
 	if s.DSCP != "" {

@@ -126,6 +126,9 @@ func (t *transaction) delivered(a *mail.Address, confirmation string, further bo
 	d := t.d
 	o := mail.Outcome{Result: mail.Delivered, Confirmation: confirmation, Further: further, Size: t.size, DeliveryTime: d.run.Now().Sub(d.started)}
 	t.decorate(&o)
+	if further {
+		o.Steps = ""
+	}
 	if key := t.addressKey(a); d.services.Retry != nil {
 		if _, known := d.services.Retry.Look(d.ctx, key, d.run.Now()); known {
 			o.RetryKeys = []mail.RetryUpdate{{Key: key, Delete: true}}
@@ -166,6 +169,7 @@ func (t *transaction) refusedOne(a *mail.Address, protocol string, r smtp.Reply)
 	}
 	o.MoreErrno = t.found() | (r.Code%100)<<8
 	o.RetryKeys = []mail.RetryUpdate{t.addressRetry(a, o)}
+	t.d.waiting = append(t.d.waiting, t.h.Name)
 	t.d.set(a, o)
 }
 

@@ -406,11 +406,16 @@ func (d *delivery) outcome(err *smtpclient.Error, h *mail.Host) mail.Outcome {
 func (d *delivery) fallBack(tried []mail.Host) error {
 	a := d.pending[0]
 	hosts := append([]mail.Host(nil), a.FallbackHosts...)
-	if len(hosts) == 0 && d.settings.FallbackHosts != "" {
+	own := len(hosts) == 0 && d.settings.FallbackHosts != ""
+	if own {
 		var err error
 		if hosts, err = d.expandHosts(string(d.settings.FallbackHosts)); err != nil {
 			return err
 		}
+	}
+	hosts, err := d.ordered(hosts, own)
+	if err != nil {
+		return err
 	}
 	if len(hosts) == 0 || d.ctx.Err() != nil {
 		return nil

@@ -80,12 +80,21 @@ func (d *delivery) candidates() ([]mail.Host, error) {
 	if len(hosts) == 0 {
 		return nil, transport.Panic(mail.ErrnoUnknown, "%s transport called with no hosts set", d.run.Transport.Name)
 	}
-	random, err := d.boolean(s.HostsRandomize, "hosts_randomize")
+	return d.ordered(hosts, own)
+}
+
+// ordered puts hosts in the order of trial: at random where hosts_randomize says so. own says that they are the transport's.
+func (d *delivery) ordered(hosts []mail.Host, own bool) ([]mail.Host, error) {
+	random, err := d.boolean(d.settings.HostsRandomize, "hosts_randomize")
 	if err != nil {
 		return nil, err
 	}
-	if random && (own || hosts[0].MX < 0) {
-		d.shuffle(hosts)
+	switch {
+	case !random || len(hosts) == 0:
+	case own:
+		d.shuffle(hosts, 1000)
+	case hosts[0].MX == noMX:
+		d.shuffle(hosts, 100)
 	}
 	return slices.DeleteFunc(hosts, func(h mail.Host) bool { return h.Name == "+" }), nil
 }
@@ -129,21 +138,23 @@ func (d *delivery) expandHosts(text string) ([]mail.Host, error) {
 	return hosts, nil
 }
 
-// shuffle puts the hosts of each group (items "+" divide them) in random order.
-func (d *delivery) shuffle(hosts []mail.Host) {
+// noMX is the MX of a host without MX record whose order nobody has made random yet.
+const noMX = -1
+
+// shuffle puts the hosts of each group (items "+" divide them) in the order of random numbers below a limit. Few numbers may repeat;
+// then the order stays.
+func (d *delivery) shuffle(hosts []mail.Host, limit int) {
 	random := d.run.Services.World.Random
-	for len(hosts) > 0 {
-		end := slices.IndexFunc(hosts, func(h mail.Host) bool { return h.Name == "+" })
-		if end < 0 {
-			end = len(hosts)
+	group := 0
+	for i := range hosts {
+		if hosts[i].Name == "+" {
+			group++
+			hosts[i].Sort = group*limit - 1
+			continue
 		}
-		group := hosts[:end]
-		for i := len(group) - 1; i > 0; i-- {
-			j := random.Intn(i + 1)
-			group[i], group[j] = group[j], group[i]
-		}
-		hosts = hosts[min(end+1, len(hosts)):]
+		hosts[i].Sort = group*limit + random.Intn(limit)
 	}
+	slices.SortStableFunc(hosts, func(a, b mail.Host) int { return a.Sort - b.Sort })
 }
 
 // resolve finds the addresses of a host of the transport's own list. Without a usable one it returns the outcome to remember.

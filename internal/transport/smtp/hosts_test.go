@@ -63,6 +63,7 @@ func TestHostLists(t *testing.T) {
 		{name: "tainted list", options: []string{"hosts", "$local_part"}, text: "attempt to use tainted host list 'userx' from '$local_part' in transport 't1'", errno: mail.ErrnoExpandFail},
 		{name: "service", options: []string{"hosts", "192.0.2.1", "port", "submission"}, dialled: "1:587", errno: 111},
 		{name: "lmtp", options: []string{"hosts", "192.0.2.1", "protocol", "LMTP"}, dialled: "1:24", errno: 111},
+		{name: "submissions", options: []string{"hosts", "192.0.2.1", "protocol", "submissions"}, dialled: "1:465", errno: 111},
 		{name: "smtps", options: []string{"hosts", "192.0.2.1", "protocol", "smtps"}, dialled: "1:465", errno: 111},
 		{name: "bad port", options: []string{"hosts", "192.0.2.1", "port", "70000"}, text: `malformed port number "70000" for t1 transport`, errno: -1},
 		{name: "unknown port", options: []string{"hosts", "192.0.2.1", "port", "no-such-service"}, text: `TCP port "no-such-service" is not defined for t1 transport`, errno: -1},
@@ -181,7 +182,7 @@ func TestLimits(t *testing.T) {
 
 func TestCheck(t *testing.T) {
 	f := transporttest.New(t, Driver())
-	for option, want := range map[string]string{"protocol": `protocol "x" of t1 transport is none of smtp, lmtp and smtps`, "command_timeout": "command, data, or final timeout value is zero for t1 transport"} {
+	for option, want := range map[string]string{"protocol": `protocol "x" of t1 transport is none of smtp, lmtp, smtps and submissions`, "command_timeout": "command, data, or final timeout value is zero for t1 transport"} {
 		inst := f.Run.Transport.Instance
 		s := Of(inst)
 		old := *s

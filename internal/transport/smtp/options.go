@@ -96,7 +96,7 @@ var options = option.Table[Settings]{Scope: "transport smtp", Rows: []option.Row
 	{Name: "message_linelength_limit", Default: "998", Field: func(s *Settings) any { return &s.MessageLineLengthLimit }, Doc: "Messages with longer lines are failed; zero or less is no limit."},
 	{Name: "multi_domain", Default: "true", Field: func(s *Settings) any { return &s.MultiDomain }, Doc: "One copy may have recipients in several domains."},
 	{Name: "port", Field: func(s *Settings) any { return &s.Port }, Doc: "Port or service to connect to; that of the protocol if unset."},
-	{Name: "protocol", Default: "smtp", Field: func(s *Settings) any { return &s.Protocol }, Doc: "smtp, lmtp, or smtps for TLS from the start."},
+	{Name: "protocol", Default: "smtp", Field: func(s *Settings) any { return &s.Protocol }, Doc: "smtp, lmtp, or smtps or submissions for TLS from the start."},
 	{Name: "retry_include_ip_address", Default: "true", Field: func(s *Settings) any { return &s.RetryIncludeIPAddress }, Doc: "Retry data is kept per address of a host rather than per name."},
 	{Name: "serialize_hosts", Field: func(s *Settings) any { return &s.SerializeHosts }, Doc: "Hosts that get one connection at a time."},
 	{Name: "size_addition", Default: "1024", Field: func(s *Settings) any { return &s.SizeAddition }, Doc: "Added to the size announced by SIZE=; negative: no SIZE=."},
@@ -136,9 +136,9 @@ func check(inst *config.Instance) error {
 	s := Of(inst)
 	s.Protocol = strings.ToLower(s.Protocol)
 	switch s.Protocol {
-	case "", "smtp", "lmtp", "smtps":
+	case "", "smtp", "lmtp", "smtps", "submissions":
 	default:
-		return transport.Mistake("protocol \"%s\" of %s transport is none of smtp, lmtp and smtps", s.Protocol, inst.Name)
+		return transport.Mistake("protocol \"%s\" of %s transport is none of smtp, lmtp, smtps and submissions", s.Protocol, inst.Name)
 	}
 	if s.CommandTimeout <= 0 || s.DataTimeout <= 0 || s.FinalTimeout <= 0 {
 		return transport.Mistake("command, data, or final timeout value is zero for %s transport", inst.Name)

@@ -415,6 +415,9 @@ func (t *transaction) decorate(o *mail.Outcome) {
 	o.LocalAddress, o.LocalPort = t.c.Local.Addr(), int(t.c.Local.Port())
 	o.TLS, o.AuthName, o.AuthID = t.c.TLS, t.c.AuthName, t.c.AuthID
 	o.Pipelining, o.Chunking = t.c.Pipelining, t.chunked
+	if !t.reused {
+		o.Steps = t.c.Steps
+	}
 	if path := t.d.run.ReturnPath; path != t.d.run.Message.Sender {
 		o.ReturnPath = &path
 	}
