@@ -20,8 +20,17 @@ func (s *Server) GiveUpRoot(ctx context.Context, ports []int) error {
 	}
 	st.Drivers, st.World = s.Catalog.Transports, s.World
 	s.Steward = st
-	s.Deliverer.Steward = st
+	s.Deliverer.Steward = s.deliverySteward()
 	return nil
+}
+
+// deliverySteward is the steward that local deliveries go through: with deliver_drop_privilege nobody's, as they then run as the exim
+// user whatever a router or transport says (spec 56.3).
+func (s *Server) deliverySteward() steward.Steward {
+	if s.Main.DeliverDropPrivilege {
+		return &steward.Local{Drivers: s.Catalog.Transports, World: s.World}
+	}
+	return s.Steward
 }
 
 // Divert sends log lines elsewhere: to whoever tests something (-bh).

@@ -122,7 +122,7 @@ func (s *Server) Reload(ctx context.Context) (*Server, error) {
 	if err := fresh.compile(ctx); err != nil {
 		return nil, err
 	}
-	fresh.Deliverer.Steward = s.Steward
+	fresh.Deliverer.Steward = fresh.deliverySteward()
 	return fresh, nil
 }
 
@@ -233,7 +233,8 @@ func (s *Server) openState() {
 		fields = append(fields, f.Fields...)
 	}
 	dir := string(s.Main.SpoolDirectory)
-	s.Spool = spool.Open(dir, spool.Options{Split: s.Main.SplitSpoolDirectory, LocalhostNumber: s.Main.LocalhostID, ShortIDs: s.Main.ShortMessageIDs, UID: uid, GID: gid, Fields: fields})
+	s.Spool = spool.Open(dir, spool.Options{Split: s.Main.SplitSpoolDirectory, LocalhostNumber: s.Main.LocalhostID, ShortIDs: s.Main.ShortMessageIDs, UID: uid, GID: gid, Fields: fields,
+		NoSync: s.Main.DisableFsync})
 	s.Hints = hints.New(hints.Options{SpoolDirectory: dir, Clock: s.World.Clock, UID: uid, GID: gid})
 }
 
@@ -243,7 +244,7 @@ func (s *Server) Format(on eventlog.Set) eventlog.Format {
 	for _, f := range s.Catalog.Features {
 		tags = append(tags, f.Tags...)
 	}
-	return eventlog.Format{Selectors: on, Tags: tags, TopBit: s.Main.PrintTopBitChars}
+	return eventlog.Format{Selectors: on, Tags: tags, TopBit: s.Main.PrintTopBitChars, Ports: s.Main.LogPorts}
 }
 
 func (s *Server) compileACLs() (err error) {

@@ -25,7 +25,7 @@ func (s *Server) submitServices() submit.Services {
 		MatchHost: func(sc *expand.Scope, text, name string, session *mail.Session) (bool, error) {
 			return matchHost(sc, text, name, session.Host)
 		},
-		Arrived: s.arrived, NoDelivery: func() bool { return s.DontDeliver }}
+		LogSpace: s.logSpace, Arrived: s.arrived, NoDelivery: func() bool { return s.DontDeliver }}
 	for _, f := range s.Catalog.Features {
 		services.Rooms = append(services.Rooms, f.Reception...)
 	}
@@ -75,7 +75,7 @@ func (s *Server) receiveSMTP(ctx context.Context, r *smtpserver.Reception) smtps
 	}
 	in := &submit.Input{Message: r.Message, Scope: r.Scope, Source: r.Data, SizeLimit: r.SizeLimit, Chunked: r.Chunked, QueueReason: r.QueueReason,
 		Pipelining: r.Pipelining, Discarded: r.Discarded,
-		Alive: r.Alive, Delivery: s.Delivery}
+		Alive: r.Alive, Delivery: s.Delivery, FromLine: s.ignoresFromLine(r.Scope, m.Session)}
 	if r.QueueOnly {
 		in.Delivery = submit.Queue
 	}
@@ -84,12 +84,29 @@ func (s *Server) receiveSMTP(ctx context.Context, r *smtpserver.Reception) smtps
 		ReadError: out.ReadError, InHeader: out.InHeader}
 }
 
+// ignoresFromLine tells whether a "From " line in front of a message that comes by SMTP is dropped (ignore_fromline_hosts,
+// ignore_fromline_local).
+func (s *Server) ignoresFromLine(sc *expand.Scope, session *mail.Session) bool {
+	if session.Local || !session.Host.IsValid() {
+		return s.Main.IgnoreFromLineLocal
+	}
+	if s.Main.IgnoreFromLineHosts == "" {
+		return false
+	}
+	yes, err := matchHost(sc, string(s.Main.IgnoreFromLineHosts), "", session.Host)
+	if err != nil {
+		s.panicLog(sc, "ignore_fromline_hosts: "+err.Error())
+	}
+	return yes
+}
+
 // submitReport sends a bounce, a warning or a report.
 func (s *Server) submitReport(ctx context.Context, to []string, parent *mail.Message, text io.Reader) error {
 	g := submit.Generated{Recipients: to, Text: text, Delivery: s.Delivery, Parent: parent}
 	if parent != nil {
 		g.Reference = parent.ID
 	}
+	g.AuthSender = s.Main.BounceSenderAuthentication
 	_, err := s.Receiver.Generate(ctx, g)
 	return err
 }

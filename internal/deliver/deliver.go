@@ -19,6 +19,7 @@ import (
 	"exigo/internal/eventlog"
 	"exigo/internal/expand"
 	"exigo/internal/mail"
+	"exigo/internal/option"
 	"exigo/internal/outside"
 	"exigo/internal/retry"
 	"exigo/internal/route"
@@ -122,11 +123,25 @@ func (d *Deliverer) Message(ctx context.Context, id, queue string, o Options) (s
 			return Gone
 		}
 		d.Log.Mainf(id, "%v", err)
-		return Unreadable
+		return d.malformed(locked, id, err)
 	}
 	status = d.attempt(ctx, locked, msg, o).run()
 	d.finished(ctx, locked, id)
 	return status
+}
+
+// malformed removes a message whose -H file makes no sense once it is older than keep_malformed. Its id tells when it came.
+func (d *Deliverer) malformed(locked *spool.Locked, id string, err error) Status {
+	var format *spool.FormatError
+	if !errors.As(err, &format) || d.World.Clock.Now().Sub(spool.Time(id)) <= d.Main.KeepMalformed {
+		return Unreadable
+	}
+	if err := locked.Remove(false); err != nil {
+		d.Log.Panicf(id, "failed to remove spool files: %v", err)
+		return Unreadable
+	}
+	d.Log.Mainf(id, "Message removed because older than %s", option.FormatTime(d.Main.KeepMalformed))
+	return Gone
 }
 
 // finished releases the message and says so.
@@ -218,6 +233,7 @@ func (a *attempt) run() Status {
 	}
 	a.body = body
 	if status, stop := a.frozen(); stop {
+		a.setAside(status)
 		return status
 	}
 	a.takeRecipients()
@@ -293,6 +309,16 @@ func (a *attempt) frozen() (status Status, stop bool) {
 		return Frozen, true
 	}
 	return 0, false
+}
+
+// setAside moves a frozen message out of the queue, if move_frozen_messages says so.
+func (a *attempt) setAside(status Status) {
+	if status != Frozen || !a.d.Main.MoveFrozenMessages {
+		return
+	}
+	if err := a.locked.SetAside(); err != nil {
+		a.d.Log.Panicf(a.msg.ID, "failed to move frozen message: %v", err)
+	}
 }
 
 func (a *attempt) thaw(line string) {

@@ -307,6 +307,23 @@ func TestJournal(t *testing.T) {
 	if got := h.Deliverer.Message(context.Background(), id, "", deliver.Options{}); got != deliver.Unreadable || !h.Spool.Exists(id, "") {
 		t.Error("a damaged message:", got)
 	}
+	h.clock.Advance(4*24*time.Hour + time.Minute)
+	if got := h.Deliverer.Message(context.Background(), id, "", deliver.Options{}); got != deliver.Gone || h.Spool.Exists(id, "") {
+		t.Error("a damaged message of old:", got)
+	}
+}
+
+// TestMoveFrozen: frozen messages leave the queue with their logs.
+func TestMoveFrozen(t *testing.T) {
+	h := start(t, "move_frozen_messages\n")
+	id := h.put("s@x", "box", func(m *mail.Message) { m.Frozen = h.clock.Now() })
+	h.try(id, deliver.Options{QueueRun: true}, deliver.Frozen, "#1 Message is frozen")
+	h.try(id, deliver.Options{}, deliver.Gone)
+	for _, file := range []string{"-H", "-D"} {
+		if _, err := os.Stat(filepath.Join(h.Spool.Directory, "Finput", id+file)); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 // TestFrozen: when frozen messages are tried, cancelled, or left alone.

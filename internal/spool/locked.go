@@ -193,9 +193,14 @@ func (l *Locked) Remove(keepLog bool) error {
 
 // Move moves the message to another queue, "" for the default one. All files but -H exist in both queues until -H is renamed, so that
 // the message is always complete in the one where its -H is; its lock goes with the -D file.
-func (l *Locked) Move(queue string) error {
+func (l *Locked) Move(queue string) error { return l.move(queue, "") }
+
+// SetAside moves the message to Finput and its log to Fmsglog, where nothing looks for it (move_frozen_messages).
+func (l *Locked) SetAside() error { return l.move(l.Queue, "F") }
+
+func (l *Locked) move(queue, prefix string) error {
 	s := l.spool
-	to := s.directory("input", queue, l.ID)
+	to := s.directory(prefix+"input", queue, l.ID)
 	if err := s.makeDirectory(to); err != nil {
 		return err
 	}
@@ -211,7 +216,7 @@ func (l *Locked) Move(queue string) error {
 	if err := s.rename(from+"/"+l.ID+"-H", to+"/"+l.ID+"-H"); err != nil {
 		return err
 	}
-	s.moveLog(l.ID, l.Queue, queue)
+	s.moveLog(l.ID, l.Queue, queue, prefix)
 	l.dir, l.Queue = to, queue
 	if err := s.syncDirectory(to); err != nil {
 		return err

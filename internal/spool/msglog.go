@@ -59,9 +59,10 @@ func (s *Spool) RemoveLog(id, queue string) error {
 	return nil
 }
 
-// moveLog moves the message's log, if there is one, to another queue; what becomes of it decides nothing.
-func (s *Spool) moveLog(id, from, to string) {
-	dir := s.directory("msglog", to, id)
+// moveLog moves the message's log, if there is one, to another queue; prefix goes before the name of the directory. What becomes of
+// the log decides nothing.
+func (s *Spool) moveLog(id, from, to, prefix string) {
+	dir := s.directory(prefix+"msglog", to, id)
 	for _, old := range s.candidates("msglog", from, id) {
 		if _, err := os.Lstat(old + "/" + id); err == nil && s.makeDirectory(dir) == nil {
 			s.rename(old+"/"+id, dir+"/"+id)
