@@ -66,6 +66,7 @@ func (s *Server) smtpServices() smtpserver.Services {
 		},
 		StartCommand: startCommand, ETRNLock: newKeyLock().take,
 		SpoolSpace:     func() (int64, int64) { return space(s.Spool.Directory) },
+		LogSpace:       s.logSpace,
 		Authenticators: s.Authenticators, TLS: s.TLS, Extensions: extensions, Accept: accept,
 	}
 }
@@ -111,6 +112,15 @@ func (k *keyLock) take(key string) (busy bool, release func()) {
 }
 
 // space returns the free bytes and inodes of a path's file system, -1 where they are unknown.
+// logSpace is the space where log files are written; where they go nowhere but to syslog it is not known.
+func (s *Server) logSpace() (bytes, inodes int64) {
+	dir := s.Log.Directory()
+	if dir == "" {
+		return -1, -1
+	}
+	return space(dir)
+}
+
 func space(path string) (bytes, inodes int64) {
 	var st unix.Statfs_t
 	if unix.Statfs(path, &st) != nil {

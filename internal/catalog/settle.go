@@ -3,6 +3,7 @@ package catalog
 import (
 	"io"
 	"strings"
+	"time"
 
 	"exigo/internal/config"
 	"exigo/internal/eventlog"
@@ -17,6 +18,14 @@ func (s *Server) settleWorld() {
 	s.World.Version = m.EximVersion
 	outside.ConfigureDNS(s.World, outside.DNSOptions{Retrans: m.DNSRetrans, Retry: m.DNSRetry, EDNS0: m.DNSUseEDNS0, DNSSEC: m.DNSDNSSECOK,
 		CNAMELoops: m.DNSCNAMELoops})
+	s.World.Users = outside.BoundedUsers(s.World.Users, m.MaxUsernameLength)
+	if m.SlowLookupLog > 0 {
+		s.World.DNS = outside.WatchedResolver(s.World.DNS, s.World.Clock, time.Duration(m.SlowLookupLog)*time.Millisecond, func(q outside.Question, took time.Duration) {
+			if s.Log != nil {
+				s.Log.Mainf("", "Long %s lookup for '%s': %d msec", q.Type, eventlog.Printable(q.Name, m.PrintTopBitChars), took.Milliseconds())
+			}
+		})
+	}
 	variables := map[string]string{}
 	for _, v := range s.Config.Environment() {
 		name, value, _ := strings.Cut(v, "=")

@@ -158,6 +158,9 @@ func (d *Daemon) listen(ctx context.Context, e endpoint) (net.Listener, error) {
 	main := d.Server.Main
 	for try := 0; ; try++ {
 		l, err := d.Server.Steward.Listen(ctx, network, e.String())
+		if err == nil {
+			setBacklog(l, main.SMTPConnectBacklog)
+		}
 		if err == nil || !errors.Is(err, syscall.EADDRINUSE) || try >= main.DaemonStartupRetries {
 			return l, err
 		}
@@ -185,6 +188,7 @@ func (d *Daemon) accept(ctx context.Context, l net.Listener, onConnect bool) {
 			}
 			continue
 		}
+		tuneConnection(c, d.server().Main)
 		d.sessions.Add(1)
 		d.open.Add(1)
 		go func() {

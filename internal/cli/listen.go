@@ -6,6 +6,9 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"exigo/internal/config"
 	"exigo/internal/option"
@@ -127,6 +130,31 @@ func parseAddress(text string) (netip.Addr, error) {
 		text = "::"
 	}
 	return netip.ParseAddr(text)
+}
+
+// setBacklog sets how many connections may wait to be accepted (smtp_connect_backlog).
+func setBacklog(l net.Listener, n int) {
+	socket, ok := l.(syscall.Conn)
+	if !ok || n <= 0 {
+		return
+	}
+	if raw, err := socket.SyscallConn(); err == nil {
+		raw.Control(func(fd uintptr) { unix.Listen(int(fd), n) }) // what cannot be set stays as it is
+	}
+}
+
+// tuneConnection takes back what the language's library has set on a client's connection and the configuration does not want.
+func tuneConnection(c net.Conn, m *config.Main) {
+	tcp, ok := c.(*net.TCPConn)
+	if !ok {
+		return
+	}
+	if !m.SMTPAcceptKeepAlive {
+		tcp.SetKeepAlive(false)
+	}
+	if !m.TCPNoDelay {
+		tcp.SetNoDelay(false)
+	}
 }
 
 // listeningText says where the daemon listens, for the log: "port 25 (IPv6 and IPv4) and for SMTPS on port 465 ..." or addresses.

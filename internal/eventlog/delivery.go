@@ -1,6 +1,7 @@
 package eventlog
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -221,7 +222,7 @@ func (f Format) host(l *Line, d Delivery) {
 	}
 	if h.Address.IsValid() {
 		l.Raw(" [" + Address(h.Address) + "]")
-		if f.Selectors.Has(OutgoingPort) {
+		if f.Selectors.Has(OutgoingPort) || slices.Contains(f.Ports, strconv.Itoa(h.Port)) {
 			l.Raw(":" + strconv.Itoa(h.Port))
 		}
 		if o.Reused {

@@ -16,6 +16,8 @@ type Format struct {
 	Tags []Tag
 	// TopBit is print_topbitchars.
 	TopBit bool
+	// Ports are ports of hosts that are shown even without outgoing_port (log_ports).
+	Ports []string
 }
 
 // Tag is a field that a room adds to reception or delivery lines.

@@ -76,6 +76,16 @@ func fileName(pattern string, to Stream, now time.Time) string {
 	return before + after
 }
 
+// Directory is where the main log is now, "" if it is no file.
+func (l *Log) Directory() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.targets.path == "" {
+		return ""
+	}
+	return filepath.Dir(fileName(l.targets.path, Main, l.world.Clock.Now()))
+}
+
 func isAlphanumeric(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
 }

@@ -26,6 +26,27 @@ func newFileUsers(passwd, group string) *fileUsers {
 	}
 }
 
+// BoundedUsers are the users of u, but nobody has a name of more than length bytes (max_username_length; 0 is no limit).
+func BoundedUsers(u Users, length int) Users {
+	if length <= 0 {
+		return u
+	}
+	return boundedUsers{u, length}
+}
+
+type boundedUsers struct {
+	Users
+	length int
+}
+
+// ByName implements Users.
+func (u boundedUsers) ByName(name string) (User, bool, error) {
+	if len(name) > u.length {
+		return User{}, false, nil
+	}
+	return u.Users.ByName(name)
+}
+
 // maxUserFile bounds a passwd or group file.
 const maxUserFile = 64 << 20
 
