@@ -46,8 +46,9 @@ type stream interface {
 // (big-endian, 9 bytes), value, blob; it is written with one system call, and mostly read with one. A descriptor may come with a frame.
 type link struct {
 	conn stream
-	// accepts says that descriptors are taken: the helper takes the engine's, the engine none.
+	// accepts says that this is the helper's end: it takes descriptors, and needs a blob no longer than until the next one.
 	accepts bool
+	blob    []byte
 	out     []byte
 	in      []byte // in[at:] was read and belongs to the next frame
 	at      int
@@ -111,7 +112,8 @@ func (l *link) flush(file *os.File) error {
 	return err
 }
 
-// receive reads a frame. The blob and the file, when there is one, are the caller's to keep.
+// receive reads a frame. The file, when there is one, is the caller's, and so is the blob in the engine; in the helper it is valid until
+// another blob comes.
 func (l *link) receive(v func(kind) any) (k kind, blob []byte, file *os.File, err error) {
 	defer func() {
 		file, l.file = l.file, nil
@@ -140,12 +142,21 @@ func (l *link) receive(v func(kind) any) (k kind, blob []byte, file *os.File, er
 	if err := wire.Decode(all[:value], into); err != nil {
 		return 0, nil, nil, err
 	}
-	blob = append([]byte(nil), all[value:]...)
+	blob = l.take(all[value:])
 	l.at += frameHead + len(all)
 	if l.at == len(l.in) && cap(l.in) > keepBuffer {
 		l.in, l.at = nil, 0
 	}
 	return k, blob, nil, nil
+}
+
+// take copies a blob out of the input buffer.
+func (l *link) take(b []byte) []byte {
+	if !l.accepts || len(b) == 0 || len(b) > keepBuffer {
+		return append([]byte(nil), b...)
+	}
+	l.blob = append(l.blob[:0], b...)
+	return l.blob
 }
 
 func unexpected(err error) error {

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -48,8 +49,13 @@ func Main(drivers []*transport.Driver, world *outside.World) int {
 // Serve does jobs, one at a time, until the other end closes the connection (nil) or breaks the protocol.
 func Serve(conn stream, drivers []*transport.Driver, world *outside.World) error {
 	l := &link{conn: conn, accepts: true}
+	yielded := time.Now()
 	for {
-		runtime.Gosched() // for the monitor: a goroutine that never yields would count as one that runs for too long
+		// To the runtime's monitor a goroutine that does not yield for 10 milliseconds is one that runs for too long, even in system calls.
+		if now := time.Now(); now.Sub(yielded) > 5*time.Millisecond {
+			runtime.Gosched()
+			yielded = now
+		}
 		var job Job
 		var file fileRequest
 		k, text, body, err := l.receive(func(k kind) any {

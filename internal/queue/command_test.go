@@ -369,6 +369,7 @@ func TestRunLog(t *testing.T) {
 // TestIndex: no more than the limit run, the others wait in order, and nothing starts after Close.
 func TestIndex(t *testing.T) {
 	x := NewIndex(2)
+	x.keep = 1
 	ctx := context.Background()
 	events := make(chan string, 20)
 	hold := make(chan struct{})
@@ -392,12 +393,13 @@ func TestIndex(t *testing.T) {
 	x.Arrived(ctx, job("a"))
 	x.Arrived(ctx, job("b"))
 	next("start a", "start b")
-	for _, n := range []string{"c", "d", "e"} {
+	x.Arrived(ctx, job("c")) // waits without being closed
+	for _, n := range []string{"d", "e"} {
 		x.Arrived(ctx, job(n))
 		next("park " + n)
 	}
 	hold <- struct{}{}
-	next("resume c")
+	next("start c")
 	hold <- struct{}{}
 	next("resume d")
 	ended, cancel := context.WithCancel(ctx)
@@ -405,6 +407,12 @@ func TestIndex(t *testing.T) {
 	x.Close(ended) // does not wait for what runs when its context has ended
 	x.Arrived(ctx, job("f"))
 	next("park f")
+	y := NewIndex(1)
+	y.Arrived(ctx, job("g"))
+	next("start g")
+	y.Arrived(ctx, job("h"))
+	y.Close(ended)
+	next("park h")
 	close(hold)
 	x.Close(ctx) // "e" is forgotten: a queue run finds it
 	if len(events) != 0 {

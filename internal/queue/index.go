@@ -9,15 +9,18 @@ import (
 // are under way; the rest waits in memory, in order. The spool is the truth: what an index forgets, a queue run finds.
 type Index struct {
 	limit int
+	// keep is how many of those that wait stay open.
+	keep int
 
 	mu      sync.Mutex
-	waiting []func(ctx context.Context)
+	waiting []waiting
 	running int
 	idle    chan struct{} // closed and renewed when nothing runs
 	closed  bool
 }
 
-// Job is a message that is to be tried. Exactly one of Start, Resume and nothing is called, in a goroutine of its own.
+// Job is a message that is to be tried. Exactly one of Start, Resume and nothing is called, in a goroutine of its own; where it is not Start,
+// Park is called first.
 type Job struct {
 	// Start makes the attempt at once, while the message is still open and locked.
 	Start func(ctx context.Context)
@@ -27,13 +30,22 @@ type Job struct {
 	Resume func(ctx context.Context)
 }
 
+// waiting is a job that begins when there is room: Start if it is open still, else Resume.
+type waiting struct {
+	job  Job
+	open bool
+}
+
 // NewIndex makes an index that runs at most limit deliveries at the same time.
 func NewIndex(limit int) *Index {
-	return &Index{limit: max(limit, 1), idle: make(chan struct{})}
+	return &Index{limit: max(limit, 1), keep: maxOpen, idle: make(chan struct{})}
 }
 
 // maxWaiting bounds the memory of what waits for a delivery; the others are found by the next queue run.
 const maxWaiting = 100000
+
+// maxOpen is how many of those that wait stay open and locked: it saves to open, lock and read them again, and costs a descriptor each.
+const maxOpen = 200
 
 // Arrived starts a delivery, now or when there is room.
 func (x *Index) Arrived(ctx context.Context, j Job) {
@@ -44,8 +56,11 @@ func (x *Index) Arrived(ctx context.Context, j Job) {
 		return
 	}
 	if x.running >= x.limit {
-		j.Park()
-		x.waiting = append(x.waiting, j.Resume)
+		w := waiting{j, len(x.waiting) < x.keep}
+		if !w.open {
+			j.Park()
+		}
+		x.waiting = append(x.waiting, w)
 		return
 	}
 	x.running++
@@ -66,8 +81,10 @@ func (x *Index) work(ctx context.Context, run func(ctx context.Context)) {
 			x.mu.Unlock()
 			return
 		}
-		run = x.waiting[0]
-		x.waiting[0] = nil
+		if run = x.waiting[0].job.Resume; x.waiting[0].open {
+			run = x.waiting[0].job.Start
+		}
+		x.waiting[0] = waiting{}
 		x.waiting = x.waiting[1:]
 		x.mu.Unlock()
 	}
@@ -77,6 +94,11 @@ func (x *Index) work(ctx context.Context, run func(ctx context.Context)) {
 func (x *Index) Close(ctx context.Context) {
 	x.mu.Lock()
 	x.closed = true
+	for _, w := range x.waiting {
+		if w.open {
+			w.job.Park()
+		}
+	}
 	x.waiting = nil
 	for x.running > 0 {
 		idle := x.idle

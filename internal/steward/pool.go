@@ -2,7 +2,7 @@ package steward
 
 import (
 	"context"
-	"fmt"
+	"strconv"
 	"sync"
 	"time"
 
@@ -37,7 +37,13 @@ type resting struct {
 	timer *time.Timer
 }
 
-func keyOf(id Identity) string { return fmt.Sprint(id.UID, id.GID, id.Groups) }
+func keyOf(id Identity) string {
+	b := strconv.AppendInt(nil, int64(id.UID), 10)
+	for _, n := range append([]int{id.GID}, id.Groups...) {
+		b = strconv.AppendInt(append(b, ' '), int64(n), 10)
+	}
+	return string(b)
+}
 
 func newPool() pool {
 	return pool{idle: make(map[string][]*resting), alive: make(map[string]int), queue: make(map[string][]chan *helper.Client)}

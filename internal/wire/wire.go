@@ -67,10 +67,11 @@ func appendStruct(buf []byte, x reflect.Value) ([]byte, error) {
 	}
 	var err error
 	for i := range x.NumField() {
-		if !t.Field(i).IsExported() {
+		f := x.Field(i)
+		if !f.CanInterface() { // not exported; asking the type would allocate
 			continue
 		}
-		if buf, err = appendValue(buf, x.Field(i)); err != nil {
+		if buf, err = appendValue(buf, f); err != nil {
 			return buf, err
 		}
 	}
@@ -175,10 +176,11 @@ func (d *decoder) structure(x reflect.Value) error {
 		return err
 	}
 	for i := range x.NumField() {
-		if !t.Field(i).IsExported() {
+		f := x.Field(i)
+		if !f.CanSet() {
 			continue
 		}
-		if err := d.value(x.Field(i)); err != nil {
+		if err := d.value(f); err != nil {
 			return err
 		}
 	}

@@ -70,10 +70,15 @@ func (d *delivery) checkQuota(u usage, name string) error {
 
 // created opens a new file, with exactly the configured mode.
 func (d *delivery) created(name string) (*os.File, error) {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, os.FileMode(d.Mode&0o777))
-	if err != nil {
-		return nil, err
+	// os.OpenFile would have the poller look at the file, with five more system calls.
+	fd, err := -1, error(syscall.EINTR)
+	for errors.Is(err, syscall.EINTR) {
+		fd, err = unix.Open(name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC, d.Mode&0o777)
 	}
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: name, Err: err}
+	}
+	f := os.NewFile(uintptr(fd), name)
 	if info, err := f.Stat(); err != nil || info.Mode() != fileMode(d.Mode) {
 		if err := f.Chmod(fileMode(d.Mode)); err != nil {
 			f.Close()
@@ -254,14 +259,23 @@ func (d *delivery) folderFile() error {
 // intoMaildir delivers into a maildir (spec 26.5): written in tmp, synced, and renamed into new. The rename refuses to
 // replace a file, so that no name clash can lose a message.
 func (d *delivery) intoMaildir() error {
-	if err := d.prepareMaildir(); err != nil {
-		return err
+	// That tmp and new are there shows when they are used; only if not, or if more is to be seen to, are all looked at.
+	if info, err := os.Stat(d.Path + "/cur"); err != nil || !info.IsDir() || d.FolderRegex != "" {
+		if err := d.prepareMaildir(); err != nil {
+			return err
+		}
 	}
 	u, err := d.measure()
 	if err != nil {
 		return err
 	}
 	f, name, err := d.temporary()
+	if isMissing(err) {
+		if err := d.prepareMaildir(); err != nil {
+			return err
+		}
+		f, name, err = d.temporary()
+	}
 	if err != nil {
 		return err
 	}
@@ -277,7 +291,13 @@ func (d *delivery) intoMaildir() error {
 		os.Remove(temp)
 		return err
 	}
-	if err := d.publish(temp, name, tag); err != nil {
+	err = d.publish(temp, name, tag)
+	if isMissing(err) {
+		if err = d.prepareMaildir(); err == nil {
+			err = d.publish(temp, name, tag)
+		}
+	}
+	if err != nil {
 		os.Remove(temp)
 		return err
 	}
@@ -288,6 +308,12 @@ func (d *delivery) intoMaildir() error {
 	}
 	d.warnAt(u.size, u.size+size)
 	return nil
+}
+
+// isMissing tells whether the error is that of a directory that is not there, or is none.
+func isMissing(err error) bool {
+	var te *transport.Error
+	return errors.As(err, &te) && (te.Outcome.Errno == int(syscall.ENOENT) || te.Outcome.Errno == int(syscall.ENOTDIR))
 }
 
 // temporary creates a file in tmp with a name of time, process and host; where another delivery of this process has the name
