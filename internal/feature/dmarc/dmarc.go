@@ -197,7 +197,7 @@ func (r *room) evaluate(run *acl.Run, st *state) {
 		}
 	}
 	if st.outcome.Result == "" {
-		st.outcome = dmarc.Evaluate(ctx, resolver(s.Engine.World), q)
+		st.outcome = dmarc.Evaluate(ctx, Resolver(s.Engine.World), q)
 	}
 	st.word()
 	if v := st.verdict(); v != nil {

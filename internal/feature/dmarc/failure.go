@@ -79,7 +79,7 @@ func (r *room) report(ctx context.Context, run *acl.Run, st *state, options *set
 		s.LogSelected("dmarc_verbose", "DMARC: too many failure reports for %s, none sent", o.PolicyDomain)
 		return
 	}
-	allowed, err := dmarc.Destinations(ctx, resolver(s.Engine.World), q.Suffixes, o.PolicyDomain, o.Record.Failure, true)
+	allowed, err := dmarc.Destinations(ctx, Resolver(s.Engine.World), q.Suffixes, o.PolicyDomain, o.Record.Failure, true)
 	if err != nil {
 		s.LogSelected("dmarc_verbose", "DMARC: failure report: %v", err)
 	}

@@ -16,8 +16,8 @@ import (
 // pretended tells whether a session is only a test (-bh).
 func pretended(s *expand.Scope) bool { return smtpserver.Pretended(s) }
 
-// resolver asks the world's DNS.
-func resolver(world *outside.World) dmarc.Resolver {
+// Resolver asks the DNS of a world.
+func Resolver(world *outside.World) dmarc.Resolver {
 	missing := func(err error) bool { return errors.Is(err, outside.ErrNoHost) || errors.Is(err, outside.ErrNoData) }
 	return dmarc.Resolver{
 		TXT: func(ctx context.Context, name string) ([]string, error) {

@@ -50,8 +50,8 @@ const (
 	Reject     Policy = "reject"
 )
 
-// severity orders the policies.
-func (p Policy) severity() int {
+// Severity orders the policies, from 0 for none.
+func (p Policy) Severity() int {
 	switch p {
 	case Quarantine:
 		return 1
@@ -130,7 +130,7 @@ func Evaluate(ctx context.Context, r Resolver, q Query) Outcome {
 func (o *Outcome) weight() int {
 	switch o.Result {
 	case Fail:
-		return 10 + o.Disposition.severity()
+		return 10 + o.Disposition.Severity()
 	case TempError:
 		return 9
 	case None, PermError:

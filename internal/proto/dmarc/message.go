@@ -17,7 +17,7 @@ func AggregateMessage(f *Feedback, from, to, receiver, boundary string) (string,
 		return "", err
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "From: %s\nTo: %s\nSubject: Report Domain: %s Submitter: %s\n Report-ID: <%s>\n", line(from), line(to), line(f.Policy.Domain), line(receiver), line(f.Metadata.ID))
+	fmt.Fprintf(&b, "From: %s\nTo: %s\nSubject: Report Domain: %s Submitter: %s\n Report-ID: <%s>\n", line(from), folded(to), line(f.Policy.Domain), line(receiver), line(f.Metadata.ID))
 	b.WriteString("Auto-Submitted: auto-generated\nMIME-Version: 1.0\n")
 	fmt.Fprintf(&b, "Content-Type: multipart/mixed; boundary=\"%s\"\n\n", boundary)
 	fmt.Fprintf(&b, "--%s\nContent-Type: text/plain; charset=us-ascii\n\nThis is a DMARC aggregate report for %s,\nfrom %s to %s, of %d kinds of messages.\n\n",
