@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -10,6 +11,9 @@ import (
 	"exigo/internal/outside"
 	"exigo/internal/steward"
 )
+
+// ownWords are the words of ours that may follow the program's name.
+var ownWords = map[string]func(words []string, world *outside.World, out io.Writer) error{"demo": demo, "check-mail": checkMail, "dmarc-report": dmarcReport}
 
 // role runs the parts of the program that are not asked for by an option of Exim's: the helper and steward processes that exigo starts
 // itself, the utilities, and our own words ("exigo demo").
@@ -23,11 +27,12 @@ func role(argv []string, world *outside.World) (status int, done bool) {
 	case helper.Argument:
 		return helper.Main(catalog.Default().Transports, world), true
 	}
-	if argv[1] != "demo" || filepath.Base(argv[0]) != "exigo" {
+	run := ownWords[argv[1]]
+	if run == nil || filepath.Base(argv[0]) != "exigo" {
 		return 0, false
 	}
-	if err := demo(argv[2:], world, os.Stdout); err != nil {
-		fmt.Fprintf(os.Stderr, "exigo demo: %v\n", err)
+	if err := run(argv[2:], world, os.Stdout); err != nil {
+		fmt.Fprintf(os.Stderr, "exigo %s: %v\n", argv[1], err)
 		return 1, true
 	}
 	return 0, true

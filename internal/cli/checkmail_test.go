@@ -1,0 +1,94 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"exigo/internal/testkit"
+)
+
+// TestCheckMail has a stored message checked; all that is said is compared.
+func TestCheckMail(t *testing.T) {
+	world := testkit.NewWorld(t)
+	world.Zones.Add(`
+b.example.        TXT "v=spf1 mx -all"
+b.example.        MX  10 mx.b.example.
+mx.b.example.     A   192.0.2.1
+_dmarc.b.example. TXT "v=DMARC1; p=reject"
+`).Fail("broken.example", errors.New("SERVFAIL"))
+	file := filepath.Join(t.TempDir(), "m")
+	write := func(text string) {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check := func(words ...string) string {
+		var out bytes.Buffer
+		if err := checkMail(append([]string{file}, words...), world.World, &out); err != nil {
+			return err.Error()
+		}
+		return strings.ReplaceAll(out.String(), file, "FILE")
+	}
+	write("From x@y Thu Nov 19 17:00:07 2015\r\nReturn-Path: <a@b.example>\r\nFrom: A <a@b.example>\r\nTo: c@d\r\n\r\nbody")
+	want := `message  FILE
+client   192.0.2.1, HELO mx?.b.example, MAIL FROM:<a@b.example>
+
+SPF      pass
+           smtp.mailfrom = b.example
+ARC      none
+DMARC    pass
+           header.from = b.example
+
+$arc_oldest_pass: 0
+$dmarc_alignment_dkim: no
+$dmarc_alignment_spf: yes
+$dmarc_domain_policy: reject
+$dmarc_status: accept
+$dmarc_status_text: Accept
+$dmarc_used_domain: b.example
+$spf_header_comment: mx.test: domain of b.example designates 192.0.2.1 as permitted sender
+
+The DNS was asked 4 times:
+  TXT   b.example
+          v=spf1 mx -all
+  MX    b.example
+          10 mx.b.example
+  A     mx.b.example
+          192.0.2.1
+  TXT   _dmarc.b.example
+          v=DMARC1; p=reject
+
+Authentication-Results: mx.test;
+	spf=pass smtp.mailfrom=b.example;
+	dmarc=pass header.from=b.example;
+	arc=none
+`
+	if got := check("--ip", "192.0.2.1", "--helo=mx\x1b.b.example", "--name", "mx.test"); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	var r mailReport
+	if err := json.Unmarshal([]byte(check("--ip=2001:db8::1", "--from", "<a@broken.example>", "--json")), &r); err != nil {
+		t.Fatal(err)
+	}
+	if r.File != "FILE" || r.IP != "2001:db8::1" || r.HELO != "[2001:db8::1]" || r.From != "a@broken.example" || len(r.Verdicts) != 3 || r.Verdicts[0].Result != "temperror" ||
+		r.DNS[0].Error == "" || r.Variables["dmarc_status"] != "reject" || !strings.Contains(r.Results, "spf=temperror") {
+		t.Errorf("%+v", r)
+	}
+	for _, words := range [][]string{{}, {"--ip"}, {"--ip", "x"}, {"--ip=1.2.3.4", "second"}, {"--ip=1.2.3.4", "--what", "x"}, {"--ip=1.2.3.4", "--name", "a b"}} {
+		if got := check(words...); !strings.HasPrefix(got, "usage: ") && !strings.HasPrefix(got, "malformed IP") {
+			t.Errorf("%q: %s", words, got)
+		}
+	}
+	write("no header\x00")
+	if got := check("--ip=192.0.2.9", "--json"); !strings.Contains(got, `"method": "spf"`) {
+		t.Error(got)
+	}
+	if left, _ := filepath.Glob(filepath.Join(os.TempDir(), "exigo-check-mail-*")); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
