@@ -82,6 +82,8 @@ type Server struct {
 	// Delivery is what is done with messages that come in (-od options); DontDeliver is -N.
 	Delivery    submit.Delivery
 	DontDeliver bool
+	// NotDelivered is why the last message of this process was not delivered (mua_wrapper).
+	NotDelivered string
 
 	// Callouts says that -bhc makes real callouts.
 	Callouts bool

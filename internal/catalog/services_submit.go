@@ -52,6 +52,7 @@ func (s *Server) arrived(ctx context.Context, m *mail.Message, l *spool.Locked, 
 	case d == submit.Queue:
 		l.Close()
 	case d == submit.DeliverForeground:
+		o.Failed = func(why string) { s.NotDelivered = why }
 		s.Deliverer.Fresh(ctx, l, m, o)
 	default:
 		id, name := m.ID, m.Queue

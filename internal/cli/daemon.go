@@ -25,6 +25,9 @@ func (p *Program) daemon(ctx context.Context) error {
 	if !p.admin() {
 		return exitf(1, "exim: permission denied")
 	}
+	if p.Server.Main.MUAWrapper {
+		return exitf(1, "exim: daemon cannot be run when mua_wrapper is set")
+	}
 	if p.Arguments.Sub != "f" && !p.Arguments.Debug && !p.Arguments.Verbose {
 		if done, err := p.detach(); done || err != nil {
 			return err

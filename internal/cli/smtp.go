@@ -46,6 +46,14 @@ func (p *Program) call() (*submit.Call, error) {
 	return call, nil
 }
 
+// notDelivered tells the caller under mua_wrapper that delivery failed (spec 52).
+func (p *Program) notDelivered() error {
+	if p.Server.NotDelivered == "" {
+		return nil
+	}
+	return exitf(1, "Delivery failed: %s", strings.ReplaceAll(p.Server.NotDelivered, "\n", " "))
+}
+
 // submit is -bm and -t: one message on the standard input.
 func (p *Program) submit(ctx context.Context) error {
 	call, err := p.call()
@@ -63,7 +71,7 @@ func (p *Program) submit(ctx context.Context) error {
 	if status != 0 {
 		return &exitError{status: status}
 	}
-	return nil
+	return p.notDelivered()
 }
 
 // hostAndPort reads "address", "address.port" or "[address]:port", as -bh and -oMa take them.
@@ -118,6 +126,9 @@ func (p *Program) streamSession(ctx context.Context, start smtpserver.Start) err
 	if err != nil {
 		return err
 	}
+	if p.Server.Main.MUAWrapper && isSocket(p.Stdin) {
+		return exitf(1, "exim: input from inetd is not supported when mua_wrapper is set")
+	}
 	start.Noun = p.Server.Receiver.LocalSession(call)
 	if p.Arguments.Submission.AuthSender == "" {
 		start.Noun.AuthSender = "" // MAIL's AUTH= says it
@@ -144,7 +155,7 @@ func (p *Program) streamSession(ctx context.Context, start smtpserver.Start) err
 	if ended.Dropped {
 		return &exitError{status: 1}
 	}
-	return nil
+	return p.notDelivered()
 }
 
 func isSocket(r io.Reader) bool {

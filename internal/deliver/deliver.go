@@ -72,6 +72,8 @@ type Options struct {
 	DontDeliver bool
 	// QueueSMTP routes, but leaves remote deliveries to a queue run (-odqs).
 	QueueSMTP bool
+	// Failed, if set, is told under mua_wrapper why the message was not delivered.
+	Failed func(why string)
 	// Pretend is the time on the queue to assume (-Tqt), 0 for the real one.
 	Pretend time.Duration
 }
@@ -217,6 +219,7 @@ func (d *Deliverer) attempt(ctx context.Context, l *spool.Locked, msg *mail.Mess
 		done: make(map[string]bool, len(msg.NonRecipients)), seen: make(map[string]*mail.Address)}
 	a.scope = d.Engine.NewScope(ctx, d.Config, msg.Session, msg)
 	a.mark(a.scope)
+	a.options.Force = o.Force || d.Main.MUAWrapper
 	a.options.DontDeliver = o.DontDeliver || spool.StateOf(msg).NoDelivery
 	for _, n := range msg.NonRecipients {
 		a.done[n] = true
@@ -241,6 +244,7 @@ func (a *attempt) run() Status {
 		a.failLoop()
 	} else if !a.options.GiveUp {
 		a.routeAll()
+		a.oneTransaction()
 		a.outstanding = len(a.local) + len(a.remote)
 		a.deliverLocal()
 		a.deliverRemote()

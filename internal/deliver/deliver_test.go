@@ -313,6 +313,21 @@ func TestJournal(t *testing.T) {
 	}
 }
 
+// TestWrapper: under mua_wrapper what cannot go out in one transaction fails at once; the caller is told, nobody else.
+func TestWrapper(t *testing.T) {
+	for _, row := range []struct{ to, why, log string }{
+		{"box", "mua_wrapper is set: local deliveries are not possible", "#1 ** box@host.test R=local T=mbox : mua_wrapper is set: local deliveries are not possible"},
+		{"fail", "nobody", "#1 ** fail@host.test R=fail : nobody"},
+		{"wait", "closed", "#1 == wait@host.test R=wait defer (-1): closed"},
+	} {
+		h, why := start(t, "mua_wrapper\n"), ""
+		h.try(h.put("s@x", row.to, nil), deliver.Options{Failed: func(text string) { why = text }}, deliver.Completed, row.log, "#1 Completed")
+		if to, _ := h.bounces(); len(to) > 0 || why != row.why {
+			t.Errorf("%s: %s; bounces to %q", row.to, why, to)
+		}
+	}
+}
+
 // TestMoveFrozen: frozen messages leave the queue with their logs.
 func TestMoveFrozen(t *testing.T) {
 	h := start(t, "move_frozen_messages\n")

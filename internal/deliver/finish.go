@@ -65,6 +65,10 @@ func (a *attempt) childDone(addr *mail.Address) {
 // finish settles everything after the last delivery: duplicates, retry hints, bounces, warnings, and the spool.
 func (a *attempt) finish() Status {
 	a.shareFates()
+	if a.d.Main.MUAWrapper {
+		defer a.dropOutput()
+		return a.finishWrapped()
+	}
 	a.updateRetry()
 	a.bounces()
 	a.dropOutput()

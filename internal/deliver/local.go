@@ -158,7 +158,7 @@ func (a *attempt) runFor(group []*mail.Address) *transport.Run {
 	}
 	return &transport.Run{
 		Transport: a.d.Transports[first.Transport], Message: a.msg, Body: a.transportBody(), Addresses: group, Scope: s,
-		Sender: sender, ReturnPath: sender, Force: a.options.Force, Continue: a.options.Continue, DontDeliver: a.options.DontDeliver, Services: a.servicesFor(),
+		Sender: sender, ReturnPath: sender, Force: a.options.Force, AllOrNone: a.d.Main.MUAWrapper, Continue: a.options.Continue, DontDeliver: a.options.DontDeliver, Services: a.servicesFor(),
 	}
 }
 
@@ -240,6 +240,9 @@ func (a *attempt) settleAll(group []*mail.Address, t *transport.Transport) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, addr := range group {
+		if a.d.Main.MUAWrapper && addr.Outcome.Result != mail.Delivered {
+			addr.Outcome.Result = mail.Failed
+		}
 		switch addr.Outcome.Result {
 		case mail.Delivered:
 			a.logDelivery(addr, t)

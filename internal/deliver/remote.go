@@ -62,7 +62,7 @@ next:
 		limits := a.d.Transports[addr.Transport].Limits(a.routingScope(addr))
 		for i, g := range groups {
 			first := g[0]
-			if first.Transport != addr.Transport || limits.MaxRecipients > 0 && len(g) >= limits.MaxRecipients ||
+			if first.Transport != addr.Transport || limits.MaxRecipients > 0 && len(g) >= limits.MaxRecipients && !a.d.Main.MUAWrapper ||
 				!limits.MultiDomain && !strings.EqualFold(first.Domain, addr.Domain) || !sameRemote(first, addr) {
 				continue
 			}

@@ -14,6 +14,8 @@ import (
 func (x *reception) delivery() Delivery {
 	c := &x.m.Controls
 	switch {
+	case x.r.s.Main.MUAWrapper:
+		return DeliverForeground // nothing is ever queued (spec 52)
 	case c.Freeze:
 		x.log(eventlog.Main, "frozen by ACL", false)
 		if !c.NoFreezeTell && x.r.s.FreezeTell != nil {

@@ -101,6 +101,8 @@ type Run struct {
 	Continue bool
 	// DontDeliver says that a remote transport goes no further than to choose the host (-N).
 	DontDeliver bool
+	// AllOrNone says that a remote transport sends one copy to all addresses or, when one of them is refused, none (mua_wrapper).
+	AllOrNone bool
 	// Shadow says that this is the run of a shadow transport.
 	Shadow   bool
 	Services *Services

@@ -53,7 +53,9 @@ func remote(ctx context.Context, r *transport.Run) error {
 	if d.port, err = d.settings.port(r); err != nil {
 		return err
 	}
-	d.maxRcpt = limits(r.Transport, r.Scope).MaxRecipients
+	if !r.AllOrNone {
+		d.maxRcpt = limits(r.Transport, r.Scope).MaxRecipients
+	}
 	hosts, err := d.candidates()
 	if err != nil {
 		return err
@@ -63,7 +65,7 @@ func remote(ctx context.Context, r *transport.Run) error {
 	}
 	d.pending = append(d.pending, r.Addresses...)
 	d.tryHosts(hosts)
-	if len(d.pending) > 0 {
+	if len(d.pending) > 0 && !r.AllOrNone {
 		if err := d.fallBack(hosts); err != nil {
 			return err
 		}

@@ -104,6 +104,9 @@ func (t *transaction) run(addrs []*mail.Address) problem {
 	case t.mailRefused != nil:
 		t.unclean()
 		return t.refused(t.d.unsettled(), t.mailRefused, mail.ErrnoMail4xx)
+	case t.d.run.AllOrNone && len(t.ok) < len(addrs):
+		t.refuseAll(addrs)
+		return problem{about: aboutRecipients}
 	case len(t.ok) == 0:
 		t.unclean()
 		return problem{about: aboutRecipients}
@@ -111,6 +114,18 @@ func (t *transaction) run(addrs []*mail.Address) problem {
 		return t.chunks()
 	}
 	return t.data()
+}
+
+// refuseAll gives all addresses the fate of the first one that was refused.
+func (t *transaction) refuseAll(addrs []*mail.Address) {
+	t.unclean()
+	for _, a := range addrs {
+		if a.Outcome.Result == mail.Failed || a.Outcome.Result == mail.Deferred {
+			t.d.settle(addrs, a.Outcome)
+			return
+		}
+	}
+	t.d.settle(addrs, mail.Outcome{Result: mail.Failed, Message: "not all recipients were accepted"})
 }
 
 // unclean notes that the server's state must be reset before another message.
