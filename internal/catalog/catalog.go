@@ -10,6 +10,7 @@ import (
 	"exigo/internal/auth/external"
 	"exigo/internal/auth/plaintext"
 	"exigo/internal/feature"
+	"exigo/internal/feature/dkim"
 	"exigo/internal/feature/arc"
 	"exigo/internal/feature/dmarc"
 	"exigo/internal/feature/prdr"
@@ -57,6 +58,7 @@ func Default() Catalog {
 			proxyprotocol.Feature(),
 			requiretls.Feature(),
 			spf.Feature(),
+			dkim.Feature(),
 			arc.Feature(),   // behind dkim, whose signatures it seals
 			dmarc.Feature(), // behind dkim, as on log lines
 			srs.Feature(),
