@@ -30,7 +30,7 @@ func (a *attempt) deliverRemote() {
 		go func() {
 			defer wg.Done()
 			defer func() { <-slots }()
-			defer a.recoverRun(g)
+			defer a.recoverRun(g.addresses)
 			a.runRemote(g, n)
 		}()
 	}
@@ -55,25 +55,36 @@ func (a *attempt) recoverRun(group []*mail.Address) {
 
 // remoteGroups puts together the addresses that one run of a transport can serve (spec 30.1): same transport, hosts,
 // errors address, header changes and user, and one domain unless multi_domain allows several.
-func (a *attempt) remoteGroups() [][]*mail.Address {
-	var groups [][]*mail.Address
+func (a *attempt) remoteGroups() []remoteGroup {
+	var groups []remoteGroup
 next:
 	for _, addr := range a.remote {
 		limits := a.d.Transports[addr.Transport].Limits(a.routingScope(addr))
 		for i, g := range groups {
-			first := g[0]
-			if first.Transport != addr.Transport || limits.MaxRecipients > 0 && len(g) >= limits.MaxRecipients && !a.d.Main.MUAWrapper ||
-				!limits.MultiDomain && !strings.EqualFold(first.Domain, addr.Domain) || !sameRemote(first, addr) {
+			first := g.addresses[0]
+			if first.Transport != addr.Transport || !limits.MultiDomain && !strings.EqualFold(first.Domain, addr.Domain) || !sameRemote(first, addr) {
 				continue
 			}
-			if !limits.MultiDomain || batchVariables(first, addr, a.d.Transports[addr.Transport]) {
-				groups[i] = append(g, addr)
-				continue next
+			if limits.MultiDomain && !batchVariables(first, addr, a.d.Transports[addr.Transport]) {
+				continue
 			}
+			if limits.MaxRecipients > 0 && len(g.addresses) >= limits.MaxRecipients && !a.d.Main.MUAWrapper {
+				groups[i].more = true
+				continue
+			}
+			groups[i].addresses = append(g.addresses, addr)
+			continue next
 		}
-		groups = append(groups, []*mail.Address{addr})
+		groups = append(groups, remoteGroup{addresses: []*mail.Address{addr}})
 	}
 	return groups
+}
+
+// remoteGroup is what one run of a transport serves. more says that another run follows that differs from it by nothing but its
+// addresses: together they would be too many.
+type remoteGroup struct {
+	addresses []*mail.Address
+	more      bool
 }
 
 func sameRemote(x, y *mail.Address) bool {
@@ -90,8 +101,10 @@ func sameRemote(x, y *mail.Address) bool {
 }
 
 // runRemote makes the n-th remote delivery of the attempt, counted from 0.
-func (a *attempt) runRemote(group []*mail.Address, n int) {
+func (a *attempt) runRemote(g remoteGroup, n int) {
+	group := g.addresses
 	r := a.runFor(group)
+	r.More = g.more
 	world := *r.Services.World
 	world.Random = world.ForRemoteDelivery(n)
 	r.Services.World = &world

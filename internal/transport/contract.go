@@ -103,6 +103,8 @@ type Run struct {
 	DontDeliver bool
 	// AllOrNone says that a remote transport sends one copy to all addresses or, when one of them is refused, none (mua_wrapper).
 	AllOrNone bool
+	// More says that another run to the same hosts follows for further addresses of the message.
+	More bool
 	// Shadow says that this is the run of a shadow transport.
 	Shadow   bool
 	Services *Services

@@ -169,7 +169,9 @@ func (t *transaction) refusedOne(a *mail.Address, protocol string, r smtp.Reply)
 	}
 	o.MoreErrno = t.found() | (r.Code%100)<<8
 	o.RetryKeys = []mail.RetryUpdate{t.addressRetry(a, o)}
-	t.d.waiting = append(t.d.waiting, t.h.Name)
+	if !t.c.LMTP {
+		t.d.waiting = append(t.d.waiting, t.h.Name)
+	}
 	t.d.set(a, o)
 }
 

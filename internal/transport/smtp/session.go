@@ -103,7 +103,7 @@ func (d *delivery) part(c *smtpclient.Conn) {
 		c.Quit()
 		return
 	}
-	if d.services.PerMessage && d.services.Next != nil {
+	if d.services.PerMessage && d.services.Next != nil && !d.run.More {
 		next := ""
 		if c.Progress {
 			next = d.services.Next(c.Settings.Transport, c.Settings.Host, d.run.Message.ID)
