@@ -1,6 +1,7 @@
 package eventlog
 
 import (
+	"cmp"
 	"strconv"
 
 	"exigo/internal/mail"
@@ -113,7 +114,7 @@ func (f Format) identity(l *Line, r Reception) {
 	if f.Selectors.Has(ReceivedRecipients) && len(m.Recipients) > 0 {
 		l.Raw(" for")
 		for _, rcpt := range m.Recipients {
-			l.Word(rcpt.Address)
+			l.Word(cmp.Or(rcpt.Given, rcpt.Address))
 		}
 	}
 }

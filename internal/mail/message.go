@@ -114,6 +114,8 @@ type Controls struct {
 // Recipient is one envelope recipient.
 type Recipient struct {
 	Address string
+	// Given is the address as it was given, where it was completed or rewritten since. It does not travel in the spool.
+	Given string
 	// ErrorsTo replaces the sender for errors of this recipient ("" = sender).
 	ErrorsTo string
 	// Parent is the index of the one-time parent, -1 for none.

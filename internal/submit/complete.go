@@ -234,7 +234,11 @@ func (x *reception) rewriteAll() {
 	w := x.r.s.Rewriter
 	if w.Rules.Any(rewrite.EnvelopeTo) {
 		for i := range x.m.Recipients {
-			x.m.Recipients[i].Address = w.Address(x.s, x.m.Recipients[i].Address, false)
+			rcpt := &x.m.Recipients[i]
+			if rcpt.Given == "" {
+				rcpt.Given = rcpt.Address
+			}
+			rcpt.Address = w.Address(x.s, rcpt.Address, false)
 		}
 	}
 	x.m.Headers = w.Headers(x.s, x.m.Headers, rewrite.HeaderOptions{QualifySender: x.m.AllowUnqualifiedSender, QualifyRecipient: x.m.AllowUnqualifiedRecipient,

@@ -299,7 +299,7 @@ func (r *Receiver) commandLineRecipients(call *Call, m *mail.Message) *Failure {
 			if limit > 0 && len(m.Recipients) >= limit {
 				return &Failure{Kind: TooManyRecipients}
 			}
-			m.Recipients = append(m.Recipients, mail.Recipient{Address: full, Parent: -1})
+			m.Recipients = append(m.Recipients, mail.Recipient{Address: full, Given: a.Address, Parent: -1})
 		}
 	}
 	return nil
