@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"exigo/internal/proto/address"
 )
 
 // macro is one "%{...}".
@@ -149,8 +151,8 @@ func (c *check) value(letter byte, domain string) string {
 	switch letter {
 	case 's':
 		return c.local + "@" + c.senderDomain
-	case 'l':
-		return c.local
+	case 'l': // quotes are no part of it (RFC 5321 section 4.1.2)
+		return address.UnquoteLocalPart(c.local)
 	case 'o':
 		return c.senderDomain
 	case 'd':
