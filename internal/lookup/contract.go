@@ -42,11 +42,14 @@ func Defer(text string) error { return fmt.Errorf("%s: %w", text, ErrDefer) }
 
 // OpenError is the error of a file that cannot be opened: "failed to open FILE for PURPOSE: No such file or directory". A refused
 // permission says whose it was.
-func OpenError(file, purpose string, err error) error {
+func OpenError(file, purpose string, err error) error { return OpenErrorAs(file, "for "+purpose, err) }
+
+// OpenErrorAs is OpenError where another phrase stands behind the name: "as a db (v4.1+) file".
+func OpenErrorAs(file, phrase string, err error) error {
 	if errors.Is(err, syscall.EACCES) {
-		return fmt.Errorf("failed to open %s for %s: %s (euid=%d egid=%d)", file, purpose, SystemText(err), os.Geteuid(), os.Getegid())
+		return fmt.Errorf("failed to open %s %s: %s (euid=%d egid=%d)", file, phrase, SystemText(err), os.Geteuid(), os.Getegid())
 	}
-	return fmt.Errorf("failed to open %s for %s: %s", file, purpose, SystemText(err))
+	return fmt.Errorf("failed to open %s %s: %s", file, phrase, SystemText(err))
 }
 
 // SystemText is the system's text of an error, as strerror(3) words it, without operation and path.
@@ -66,8 +69,9 @@ type Request struct {
 	File string
 	// FileTainted says that an outsider may have chosen File: Search refuses it.
 	FileTainted bool
-	// Key is the key, or the whole query.
-	Key string
+	// Key is the key, or the whole query. KeyTainted says that an outsider may have had a hand in it.
+	Key        string
+	KeyTainted bool
 	// Options are what stood after a comma in the type: "lsearch,ret=full" gives ["ret=full"].
 	Options []string
 	// Settings finds the type's main-section settings, an *S made by its option.Table (nil: none registered).

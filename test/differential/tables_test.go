@@ -95,7 +95,11 @@ func listTables() (list []string) {
 	cross := func(condition string, subjects, items []string) {
 		for _, s := range subjects {
 			for _, i := range items {
-				list = append(list, "${if match_"+condition+"{"+s+"}{"+i+"}{y-$value}{n}}")
+				value := "" // what a match without lookup leaves in $value is the last one's with Exim
+				if strings.Contains(i, ";DIR/") {
+					value = "-$value"
+				}
+				list = append(list, "${if match_"+condition+"{"+s+"}{"+i+"}{y"+value+"}{n}}")
 			}
 		}
 	}
