@@ -5,14 +5,17 @@
 package catalog
 
 import (
+	"slices"
+
 	"exigo/internal/auth"
 	"exigo/internal/auth/crammd5"
 	"exigo/internal/auth/external"
 	"exigo/internal/auth/plaintext"
 	"exigo/internal/feature"
-	"exigo/internal/feature/dkim"
 	"exigo/internal/feature/arc"
+	"exigo/internal/feature/dkim"
 	"exigo/internal/feature/dmarc"
+	"exigo/internal/feature/mime"
 	"exigo/internal/feature/prdr"
 	"exigo/internal/feature/proxyprotocol"
 	"exigo/internal/feature/requiretls"
@@ -20,12 +23,14 @@ import (
 	"exigo/internal/feature/srs"
 	"exigo/internal/lookup"
 	"exigo/internal/lookup/cdb"
+	"exigo/internal/lookup/dbm"
 	"exigo/internal/lookup/dnsdb"
 	"exigo/internal/lookup/dsearch"
 	"exigo/internal/lookup/iplsearch"
 	"exigo/internal/lookup/lmdb"
 	"exigo/internal/lookup/lsearch"
 	"exigo/internal/lookup/passwd"
+	"exigo/internal/lookup/sqlite"
 	"exigo/internal/route"
 	"exigo/internal/route/accept"
 	"exigo/internal/route/dnslookup"
@@ -62,16 +67,18 @@ func Default() Catalog {
 			arc.Feature(),   // behind dkim, whose signatures it seals
 			dmarc.Feature(), // behind dkim, as on log lines
 			srs.Feature(),
+			mime.Feature(), // behind those that look at the message before its parts
 			prdr.Feature(), // behind those that check messages
 		},
-		Lookups: append(append(lsearch.Drivers(),
+		Lookups: slices.Concat(lsearch.Drivers(), dbm.Drivers(), []*lookup.Driver{
 			iplsearch.Driver(),
 			cdb.Driver(),
 			dnsdb.Driver(),
 			dsearch.Driver(),
 			lmdb.Driver(),
 			passwd.Driver(),
-		), testLookups()...),
+			sqlite.Driver(),
+		}, testLookups()),
 		Routers: []*route.Driver{
 			accept.Driver(),
 			dnslookup.Driver(),

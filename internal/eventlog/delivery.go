@@ -50,7 +50,7 @@ func (f Format) Delivered(d Delivery) string {
 		l.Field("H", hostNames(a.Hosts)) // a local transport that was given hosts
 	}
 	if f.Selectors.Has(SMTPConfirmation) && a.Outcome.Confirmation != "" {
-		l.Quoted("C", Printable(a.Outcome.Confirmation, f.TopBit))
+		l.Quoted("C", Printable(a.Outcome.Confirmation, f.TopBit), true)
 	}
 	if d.Shadow != "" {
 		l.Field("ST", d.Shadow)

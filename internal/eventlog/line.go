@@ -72,10 +72,10 @@ func (l *Line) Field(name, value string) *Line {
 	return l
 }
 
-// Quoted appends ` name="value"`, quotes and backslashes in value escaped.
-func (l *Line) Quoted(name, value string) *Line {
+// Quoted appends ` name="value"`, quotes and backslashes in value escaped, and then what is not printable, with or without topBit.
+func (l *Line) Quoted(name, value string, topBit bool) *Line {
 	l.b = append(append(append(l.b, ' '), name...), '=', '"')
-	l.b = appendPrintable(l.b, escapeQuotes(value), true, false)
+	l.b = appendPrintable(l.b, escapeQuotes(value), topBit, false)
 	l.b = append(l.b, '"')
 	return l
 }
@@ -216,7 +216,7 @@ func (f Format) tls(l *Line, t *mail.TLS, server bool) {
 		}
 	}
 	if f.Selectors.Has(TLSPeerDN) && t.PeerDN != "" {
-		l.Quoted("DN", t.PeerDN)
+		l.Quoted("DN", t.PeerDN, true)
 	}
 	if server && f.Selectors.Has(TLSSNI) && t.SNI != "" {
 		l.Field("SNI", t.SNI)

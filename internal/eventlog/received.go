@@ -106,7 +106,7 @@ func (f Format) identity(l *Line, r Reception) {
 		}
 	}
 	if f.Selectors.Has(Subject) && r.HasSubject {
-		l.Quoted("T", Printable(r.Subject, f.TopBit))
+		l.Quoted("T", r.Subject, f.TopBit)
 	}
 	if f.Selectors.Has(ReceivedSender) {
 		l.Word("from <" + m.RawSender + ">")

@@ -231,6 +231,8 @@ func (r refusal) logWord() string {
 		return "after DATA"
 	case acl.PRDR:
 		return "after DATA PRDR"
+	case acl.MIME:
+		return "during MIME ACL checks"
 	case acl.StartTLS, acl.Quit, acl.NotQuit, acl.Auth, acl.DKIM:
 		return r.phase.String() + " "
 	}

@@ -109,7 +109,7 @@ func (x *reception) judge(phase acl.Phase, o acl.Outcome) bool {
 		return true
 	}
 	x.applyPending() // the reject log shows them
-	if phase == acl.NotSMTP {
+	if phase == acl.NotSMTP || phase == acl.NotSMTPMIME {
 		x.logRejection(o)
 	}
 	return x.refuse(phase, o)

@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"math"
+	"slices"
 	"strings"
 
 	"exigo/internal/proto/header"
@@ -42,6 +44,8 @@ type Part struct {
 	// Index counts the parts from 0, which is the message itself; Depth is 0 for it, and Sibling counts the parts of a
 	// multipart from 0.
 	Index, Depth, Sibling int
+	// Start is where the body begins, in bytes from the beginning of the message.
+	Start int64
 	// Parent is the multipart that holds the part, nil for the message itself.
 	Parent *Part
 }
@@ -57,8 +61,11 @@ func (p *Part) Boundary() string { return p.Parameters.Get("boundary") }
 func (p *Part) Filename(charset string) string {
 	name, ok := p.DispositionParameters.Find("filename")
 	if !ok {
-		if name, ok = p.Parameters.Find("name"); !ok {
-			return ""
+		// Some programs put "name" where "filename" belongs.
+		if name, ok = p.DispositionParameters.Find("name"); !ok {
+			if name, ok = p.Parameters.Find("name"); !ok {
+				return ""
+			}
 		}
 	}
 	if name.Charset != "" {
@@ -86,14 +93,17 @@ type Walker struct {
 	limits   Limits
 	open     []multipart // innermost last
 	parts    int
-	current  bool   // a part has been given, its body may not have been read
-	boundary bool   // a boundary line has been read
-	closing  bool   // it was one that ends a multipart
-	atEnd    error  // io.EOF or an error: nothing more can be read
-	midLine  bool   // the next byte is not the first of a line
-	pending  []byte // body not yet given to Read
-	newline  []byte // a line end held back: it may belong to the boundary after it
-	buffer   []byte
+	current  bool  // a part has been given, its body may not have been read
+	boundary bool  // a boundary line has been read
+	closing  bool  // it was one that ends a multipart
+	offset   int64 // of the byte that is read next
+	atEnd    error // io.EOF or an error: nothing more can be read
+	midLine  bool  // the next byte is not the first of a line
+	// boundaryLength is the length of the boundary line that was read last.
+	boundaryLength int
+	pending        []byte // body not yet given to Read
+	newline        []byte // a line end held back: it may belong to the boundary after it
+	buffer         []byte
 }
 
 // multipart is one that has not ended.
@@ -115,6 +125,16 @@ func NewWalker(r io.Reader, limits Limits) *Walker {
 		limits.Header = 1 << 20
 	}
 	return &Walker{r: bufio.NewReaderSize(r, 8192), limits: limits}
+}
+
+// Body gives the body of a part as it is encoded, that of a multipart with all its parts, out of the message that a Walker found it in.
+func (p *Part) Body(message io.ReaderAt) io.Reader {
+	w := &Walker{r: bufio.NewReaderSize(io.NewSectionReader(message, p.Start, math.MaxInt64-p.Start), 8192), current: true}
+	for holder := p.Parent; holder != nil; holder = holder.Parent {
+		w.open = append(w.open, multipart{part: holder, boundary: holder.Boundary()})
+	}
+	slices.Reverse(w.open)
+	return w
 }
 
 // Next returns the next part, after skipping what has not been read of the current one; io.EOF after the last. Other errors are
@@ -173,6 +193,10 @@ func (w *Walker) readHeader(part *Part) error {
 	}
 	part.Header = result.Fields
 	w.pending = result.Rest
+	part.Start = w.offset - int64(len(result.Rest))
+	if w.boundary { // the header section ended with a boundary, which belongs to no part
+		part.Start = w.offset - int64(w.boundaryLength)
+	}
 	w.newline = w.newline[:0]
 	for _, f := range part.Header {
 		switch body := f.Body(); {
@@ -202,9 +226,11 @@ func (w *Walker) ReadSlice(byte) ([]byte, error) {
 	start := !w.midLine
 	w.midLine = err == bufio.ErrBufferFull
 	if start && len(line) > 2 && line[0] == '-' && line[1] == '-' && w.isBoundary(line) {
-		w.boundary = true
+		w.boundary, w.boundaryLength = true, len(line)
+		w.offset += int64(len(line))
 		return nil, io.EOF
 	}
+	w.offset += int64(len(line))
 	return line, err
 }
 

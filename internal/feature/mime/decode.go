@@ -1,0 +1,127 @@
+package mime
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"exigo/internal/acl"
+	"exigo/internal/mail"
+	"exigo/internal/proto/mime"
+)
+
+// The modes of the directory for decoded parts and of the files in it.
+const (
+	directoryMode = 0o750
+	fileMode      = 0o640
+)
+
+var errBudget = errors.New("the decoded parts of the message are too big")
+
+// checkDecode is the condition decode = [/<path>/]<filename> (spec 45.4). A path that the message says is not used.
+func checkDecode(r *acl.Run, argument mail.Value) acl.Verdict {
+	st := stateOf(r.Scope)
+	text := strings.TrimSpace(argument.S)
+	if st == nil || st.part == nil || text == "" || text == "0" || strings.EqualFold(text, "false") {
+		return acl.Fail
+	}
+	if argument.Tainted {
+		return r.Mistake(fmt.Sprintf("tainted file name '%s' for decode", text))
+	}
+	name := ""
+	switch {
+	case text == "default":
+		name = st.fileName(r.Scope.Message.ID)
+	case !strings.HasPrefix(text, "/"):
+		name = filepath.Join(st.scan, filepath.Base(text))
+	default:
+		if name = text; isDirectory(text) {
+			name = filepath.Join(text, filepath.Base(st.fileName(r.Scope.Message.ID)))
+		}
+	}
+	switch err := st.decode(name); {
+	case errors.Is(err, errBudget):
+		return r.Deferred(err.Error())
+	case err != nil:
+		return r.Deferred("decode: " + err.Error())
+	}
+	st.decoded = name
+	return acl.OK
+}
+
+func isDirectory(path string) bool {
+	st, err := os.Stat(path)
+	return err == nil && st.IsDir()
+}
+
+// fileName makes the next name in the directory of the message.
+func (st *state) fileName(id string) string {
+	st.sequence++
+	return fmt.Sprintf("%s/%s-%05d", st.scan, id, st.sequence-1)
+}
+
+// decode writes the part at hand into a file.
+func (st *state) decode(name string) error {
+	if filepath.Dir(name) == st.scan {
+		if err := os.MkdirAll(st.scan, directoryMode); err != nil {
+			return err
+		}
+	}
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, fileMode)
+	if err != nil {
+		return err
+	}
+	d := mime.NewDecoder(st.part.Encoding, st.part.Body(st.source))
+	n, err := io.Copy(f, io.LimitReader(d, st.budget+1))
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if st.budget -= n; err == nil && st.budget < 0 {
+		err = errBudget
+	}
+	if err != nil {
+		os.Remove(name)
+		return err
+	}
+	if st.size = n; d.Malformed > 0 {
+		st.anomaly = fmt.Sprintf("%d malformed places in the %s encoding", d.Malformed, st.part.Encoding)
+	}
+	return nil
+}
+
+// whole is a message: its header section and its body.
+type whole struct {
+	header string
+	body   *io.SectionReader
+}
+
+// newWhole is the message as it came in, without lines that were taken out.
+func newWhole(m *mail.Message, body *io.SectionReader) whole {
+	var b strings.Builder
+	for _, h := range m.Headers {
+		if h.Type != '*' {
+			b.WriteString(h.Text)
+		}
+	}
+	b.WriteByte('\n')
+	return whole{b.String(), body}
+}
+
+// Size is the length in bytes.
+func (w whole) Size() int64 { return int64(len(w.header)) + w.body.Size() }
+
+func (w whole) reader() io.Reader { return io.NewSectionReader(w, 0, w.Size()) }
+
+// ReadAt implements io.ReaderAt.
+func (w whole) ReadAt(p []byte, at int64) (n int, err error) {
+	if at < int64(len(w.header)) {
+		if n = copy(p, w.header[at:]); n == len(p) {
+			return n, nil
+		}
+	}
+	m, err := w.body.ReadAt(p[n:], max(at-int64(len(w.header)), 0))
+	return n + m, err
+}
