@@ -276,7 +276,7 @@ func logicalLines(text, file string, number int) []config.Line {
 	var current strings.Builder
 	start, joined := number, false
 	flush := func() {
-		if t := strings.TrimSpace(current.String()); t != "" {
+		if t := strings.TrimLeft(current.String(), " \t\r\n"); t != "" {
 			out = append(out, config.Line{Text: t, File: file, Line: start})
 		}
 		current.Reset()

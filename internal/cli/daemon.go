@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"exigo/internal/catalog"
+	"exigo/internal/eventlog"
 	"exigo/internal/option"
 	"exigo/internal/queue"
 )
@@ -221,6 +222,10 @@ func (d *Daemon) announce(places []endpoint) {
 	}
 	if len(places) > 0 {
 		where = listeningText(places)
+	}
+	if m := d.Server.Main; where != "not listening for SMTP" && m.TLSAdvertiseHosts != "" && m.TLSCertificate == "" {
+		d.Server.Log.Write(eventlog.Entry{To: eventlog.Main, Continued: true, Text: "Warning: No server certificate defined; will use a selfsigned one.\n" +
+			" Suggested action: either install a certificate or change tls_advertise_hosts option"})
 	}
 	d.Server.Log.Mainf("", "exim %s daemon started: pid=%d, %s, %s", d.Program.World.Version, d.Program.World.PID, runs, where)
 }

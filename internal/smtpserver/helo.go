@@ -68,10 +68,10 @@ func (s *Session) countSynprot() {
 	}
 }
 
-// resetForHello forgets the transaction and what an earlier EHLO offered.
+// resetForHello forgets the transaction and what an earlier EHLO offered; but for CHUNKING, as there are clients that go on with HELO and BDAT.
 func (s *Session) resetForHello() {
 	s.newMessage()
-	s.pipelining, s.chunking, s.dsn, s.authOffered, s.startTLSOffered, s.utf8 = false, false, false, false, false, false
+	s.pipelining, s.dsn, s.authOffered, s.startTLSOffered, s.utf8 = false, false, false, false, false
 	s.offered = nil
 	if n, err := s.expandInt(string(s.main.SMTPAcceptMaxPerConnection)); err == nil {
 		s.maxPerConnection = int(n)

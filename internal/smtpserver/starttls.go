@@ -78,7 +78,7 @@ func (s *Session) afterTLS() {
 	if !s.main.TLSRememberEsmtp {
 		s.noun.HELO, s.helloGiven = "", false
 		s.noun.HELOVerified, s.noun.HELOTried = false, false
-		s.pipelining, s.chunking, s.dsn, s.authOffered, s.utf8 = false, false, false, false, false
+		s.pipelining, s.dsn, s.authOffered, s.utf8 = false, false, false, false
 		s.offered = nil
 		s.advertised = authAdvertised{}
 	}
