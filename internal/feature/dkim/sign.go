@@ -47,9 +47,7 @@ func (g *signer) sign(ctx context.Context, r *transport.Run, m *transport.Messag
 	defer j.setVariables("", "")()
 	lines, problem := j.sign()
 	if by := j.by(); by != "" {
-		for _, a := range r.Addresses {
-			mail.State[signed](&a.Bag).by = by
-		}
+		mail.State[signed](&r.Addresses[0].Bag).by = by // the log shows it once for a message
 	}
 	if problem == nil {
 		return lines, nil
