@@ -77,6 +77,15 @@ func (s *Suffixes) Organizational(domain string) string {
 	return rest[strings.LastIndexByte(rest, '.')+1:] + "." + suffix
 }
 
+// Suffix returns the public suffix of a domain in the form that Domain makes.
+func (s *Suffixes) Suffix(domain string) string {
+	if s.rules == nil {
+		suffix, _ := publicsuffix.PublicSuffix(domain)
+		return suffix
+	}
+	return s.suffix(domain)
+}
+
 // suffix is the public suffix: that of an exception if one fits, else of the longest rule, else the last label.
 func (s *Suffixes) suffix(domain string) string {
 	best := domain[strings.LastIndexByte(domain, '.')+1:]
