@@ -164,7 +164,7 @@ func (in *Incoming) release(err error) {
 
 // writeHeader writes the -H file of a message under another name and renames it. data is the -D file if it is to be synced too, else nil.
 func (s *Spool) writeHeader(dir, id string, m *mail.Message, data *os.File) error {
-	text, err := s.appendHeader(nil, id, m)
+	text, err := s.appendHeader(make([]byte, 0, headerRoom(m)), id, m)
 	if err != nil {
 		return err
 	}
@@ -204,6 +204,15 @@ func (s *Spool) writeHeader(dir, id string, m *mail.Message, data *os.File) erro
 		return fmt.Errorf("write failed on spool file %s: %w", filepath.Base(failed), err)
 	}
 	return s.syncDirectory(dir)
+}
+
+// headerRoom is about the size of a message's -H file.
+func headerRoom(m *mail.Message) int {
+	n := 1024 + 64*len(m.Recipients)
+	for i := range m.Headers {
+		n += len(m.Headers[i].Text) + 8
+	}
+	return n
 }
 
 // lock takes the lock that Exim takes on a -D file, without waiting. The lock belongs to the open file, so that it excludes
