@@ -282,7 +282,8 @@ func logicalLines(text, file string, number int) []config.Line {
 		current.Reset()
 		joined = false
 	}
-	for i, raw := range strings.Split(text, "\n") {
+	lines := strings.Split(text, "\n")
+	for i, raw := range lines {
 		t := strings.TrimLeft(raw, " \t")
 		if strings.HasPrefix(t, "#") {
 			continue
@@ -296,6 +297,9 @@ func logicalLines(text, file string, number int) []config.Line {
 			current.WriteString(trimmed[:len(trimmed)-1])
 			joined = true
 			continue
+		}
+		if i == len(lines)-1 {
+			trimmed = t // what an option expanded to ends as it does
 		}
 		current.WriteString(trimmed)
 		flush()

@@ -45,7 +45,7 @@ func (r *Receiver) Generate(ctx context.Context, g Generated) (string, error) {
 		}
 	}
 	c := Caller{UID: g.UID, GID: g.GID, Login: g.Login, Trusted: true}
-	session := &mail.Session{Started: r.now(), Local: true, CallerUID: c.UID, CallerGID: c.GID, Login: c.Login, Ident: c.Login, Trusted: true,
+	session := &mail.Session{Started: r.now(), ConnectionID: r.connectionID(), Local: true, CallerUID: c.UID, CallerGID: c.GID, Login: c.Login, Ident: c.Login, Trusted: true,
 		AuthID: c.Login, AuthSender: r.OwnAddress(c)}
 	if g.AuthID != "" {
 		session.AuthID = g.AuthID

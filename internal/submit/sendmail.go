@@ -116,8 +116,8 @@ func (r *Receiver) OwnAddress(c Caller) string {
 // LocalSession makes the session of a caller who submits by -bm, -bs or -bS.
 func (r *Receiver) LocalSession(call *Call) *mail.Session {
 	c := call.Caller
-	s := &mail.Session{Started: r.now(), Local: true, CallerUID: c.UID, CallerGID: c.GID, Login: c.Login, Trusted: c.Trusted, Admin: c.Admin,
-		Ident: c.Login, AuthID: c.Login, AuthSender: c.Login + "@" + r.s.Main.QualifyDomain}
+	s := &mail.Session{Started: r.now(), ConnectionID: r.connectionID(), Local: true, CallerUID: c.UID, CallerGID: c.GID, Login: c.Login,
+		Trusted: c.Trusted, Admin: c.Admin, Ident: c.Login, AuthID: c.Login, AuthSender: c.Login + "@" + r.s.Main.QualifyDomain}
 	if !c.Trusted {
 		return s
 	}

@@ -180,3 +180,6 @@ type Receiver struct{ s Services }
 func New(s Services) *Receiver { return &Receiver{s: s} }
 
 func (r *Receiver) now() time.Time { return r.s.World.Clock.Now() }
+
+// connectionID makes a $connection_id for a local submission: digits, of the time and of a process.
+func (r *Receiver) connectionID() string { return itoa(int(r.now().UnixMicro())) + itoa(r.s.World.PID) }
