@@ -333,3 +333,23 @@ func FuzzRecord(f *testing.F) {
 		}
 	})
 }
+
+func BenchmarkEvaluate(b *testing.B) {
+	r := Resolver{TXT: func(_ context.Context, name string) ([]string, error) {
+		if name == "_dmarc.example.com" {
+			return []string{"v=DMARC1; p=reject; rua=mailto:r@example.com"}, nil
+		}
+		return nil, ErrNoRecord
+	}}
+	for name, s := range map[string]*Suffixes{"list": BuiltIn(), "walk": nil} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				o := Evaluate(context.Background(), r, Query{From: []string{" A Person <a@mail.example.com>\n"}, SPF: Identifier{"bounce.example.com", "pass"}, Suffixes: s})
+				if o.Result != Pass {
+					b.Fatal(o)
+				}
+			}
+		})
+	}
+}
