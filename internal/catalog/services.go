@@ -27,6 +27,7 @@ import (
 	"exigo/internal/smtpserver"
 	"exigo/internal/steward"
 	"exigo/internal/transport"
+	"exigo/internal/transport/smtp"
 )
 
 // mistake makes an error of a compiler a configuration error, whatever its type.
@@ -183,7 +184,11 @@ func (s *Server) routeServices() route.Services {
 			if !ok {
 				return route.TransportInfo{}, false
 			}
-			return route.TransportInfo{Name: name, Local: t.Driver.Local != nil, SMTP: t.Driver.Name == "smtp"}, true
+			info := route.TransportInfo{Name: name, Local: t.Driver.Local != nil, SMTP: t.Driver.Name == "smtp"}
+			if info.SMTP {
+				info.OverridesHosts = smtp.Of(t.Instance).HostsOverride
+			}
+			return info, true
 		},
 	}
 }

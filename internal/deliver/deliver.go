@@ -188,6 +188,8 @@ type attempt struct {
 	// done are addresses (unique forms) that need no delivery any more; added are those of this attempt.
 	done map[string]bool
 	seen map[string]*mail.Address
+	// sameDomain are addresses, by domain, whose routing others may copy.
+	sameDomain map[string]*mail.Address
 	// considered counts the addresses that routing was asked for.
 	considered int
 	fresh      []*mail.Address

@@ -60,11 +60,20 @@ directory:
  driver = accept
  local_parts = dir
  transport = maildir
+same:
+ driver = manualroute
+ domains = same.test
+ local_parts = !other
+ same_domain_copy_routing = SAME
+ route_list = * 192.0.2.77 byname
+ transport = remote
 local:
  driver = accept
  domains = host.test
  transport = mbox
 begin transports
+remote:
+ driver = smtp
 mbox:
  driver = appendfile
  file = $DIR/mail/box
@@ -85,6 +94,9 @@ func start(t *testing.T, options string) *host {
 	world := testkit.NewWorld(t)
 	h := &host{t: t, clock: world.Clock, dir: t.TempDir()}
 	path := filepath.Join(h.dir, "config")
+	if !strings.Contains(options, "SAME = ") {
+		options = "SAME = false\n" + options
+	}
 	text := "primary_hostname = host.test\nexim_user = root\nkeep_environment =\nspool_directory = $DIR/spool\nlog_file_path = $DIR/%slog\n" + options + routersAndTransports
 	text = strings.ReplaceAll(text, "$DIR", h.dir)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -422,6 +434,18 @@ func TestPretended(t *testing.T) {
 		"#1 *> both <both@host.test> R=local T=mbox", "#1 *> box <box@host.test> R=local T=mbox", "#1 *> both <both@host.test> R=copy T=maildir", "#1 Completed")
 	if _, err := os.Stat(filepath.Join(h.dir, "mail")); err == nil {
 		t.Error("something was written")
+	}
+}
+
+// TestSameDomain: an address takes over the routing of one in its domain, if the router says so.
+func TestSameDomain(t *testing.T) {
+	const one, two = "#1 *> one@same.test R=same T=remote H=192.0.2.77 [192.0.2.77] C=\"delivery bypassed by -N option\"", "#1 *> other@same.test R=same T=remote H=192.0.2.77 [192.0.2.77] C=\"delivery bypassed by -N option\""
+	for text, want := range map[string][]string{
+		"true":  {two, one, "#1 Completed"},
+		"false": {"#1 ** other@same.test : Unrouteable address", one, "#1 Completed"},
+	} {
+		h := start(t, "SAME = "+text+"\n")
+		h.try(h.put("s@x", "other@same.test one@same.test", nil), deliver.Options{DontDeliver: true}, deliver.Completed, want...)
 	}
 }
 

@@ -208,7 +208,13 @@ func (a *attempt) failLoop() {
 
 // route runs the routers for one address and sorts the outcome.
 func (a *attempt) route(addr *mail.Address) {
+	if len(a.sameDomain) > 0 && addr.Kind == mail.KindNormal && a.copyRouting(addr) {
+		a.assign(addr, false)
+		a.addRoutingRetry(addr, true)
+		return
+	}
 	s := a.routingScope(addr)
+	asGiven := addr.Address
 	r := a.d.Routes.Route(a.ctx, s, addr)
 	addr = r.Address
 	switch r.Outcome {
@@ -221,6 +227,7 @@ func (a *attempt) route(addr *mail.Address) {
 			a.orphan(addr) // an "unseen" delivery that an earlier attempt made
 		} else if addr.Transport != "" {
 			a.assign(addr, r.Local)
+			a.maySetExample(addr, r, asGiven)
 		} else if len(r.Children) == 0 {
 			a.discarded(addr)
 		}

@@ -182,7 +182,11 @@ func (r *Run) Deliver(t TransportInfo) Outcome {
 		return outcome
 	}
 	if !t.Local {
-		if ok, outcome := r.fallBack(a); !ok {
+		ok, outcome := r.translate(a)
+		if ok {
+			ok, outcome = r.fallBack(a)
+		}
+		if !ok {
 			a.Transport = ""
 			return outcome
 		}
