@@ -89,6 +89,7 @@ type Server struct {
 	Callouts bool
 
 	noRetries quiet
+	armed     armory // sessions whose trace waits for a line in the panic log
 	// system says that this is the system's daemon.
 	system      bool
 	request     Request
@@ -213,7 +214,7 @@ func (s *Server) openLog() error {
 		Path: string(m.LogFilePath), SpoolDirectory: string(m.SpoolDirectory), Selectors: selectors, Timezone: m.LogTimezone,
 		WriteReject: m.WriteRejectLog, PrintTopBit: m.PrintTopBitChars, SyslogFacility: m.SyslogFacility, SyslogProcessName: m.SyslogProcessName,
 		SyslogPID: m.SyslogPID, SyslogTimestamp: m.SyslogTimestamp, SyslogDuplication: m.SyslogDuplication, UID: uid, GID: gid,
-		Stderr: s.request.Stderr, Fatal: s.request.Fatal, Location: config.Zone(m.Timezone),
+		Stderr: s.request.Stderr, Fatal: s.request.Fatal, Panicked: s.armed.fire, Location: config.Zone(m.Timezone),
 	}
 	s.logSettings = settings
 	s.Log = eventlog.Open(s.World, settings)

@@ -94,6 +94,7 @@ func (s *Server) aclServices() acl.Services {
 			}
 			return s.Format(s.Log.Selectors()).HostAndIdent(sc.Session)
 		},
+		Debug:         s.debugControl,
 		Delay:         smtpserver.Delay,
 		Flush:         smtpserver.Flush,
 		SetDSCP:       smtpserver.SetDSCP,

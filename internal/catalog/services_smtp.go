@@ -46,7 +46,7 @@ func (s *Server) smtpServices() smtpserver.Services {
 	return smtpserver.Services{
 		World: s.World, Engine: s.Engine, Config: s.Config, Log: s.Log, Format: s.Format(s.Log.Selectors()),
 		RunACL: func(ctx context.Context, sc *expand.Scope, phase acl.Phase, text string) (acl.Outcome, error) {
-			return s.ACL.Run(ctx, sc, phase, text), nil
+			return s.runACL(ctx, sc, phase, text), nil
 		},
 		MatchHost: matchHost, MatchDomain: matchDomain, MatchAddress: matchAddress,
 		Receive:     s.receiveSMTP,

@@ -21,7 +21,7 @@ import (
 // submitServices connect reception with spool, ACLs and delivery.
 func (s *Server) submitServices() submit.Services {
 	services := submit.Services{World: s.World, Engine: s.Engine, Config: s.Config, Main: s.Main, Spool: s.Spool, Log: s.Log,
-		Format: s.Format(s.Log.Selectors()), Rewriter: s.Rewriter(), RunACL: s.ACL.Run, MatchAddress: matchAddress,
+		Format: s.Format(s.Log.Selectors()), Rewriter: s.Rewriter(), RunACL: s.runACL, MatchAddress: matchAddress,
 		MatchHost: func(sc *expand.Scope, text, name string, session *mail.Session) (bool, error) {
 			return matchHost(sc, text, name, session.Host)
 		},

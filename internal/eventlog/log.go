@@ -24,6 +24,7 @@ const (
 	Main Stream = 1 << iota
 	Reject
 	Panic
+	debug // the files of control = debug
 )
 
 // Settings are the options that govern logging, expanded.
@@ -50,6 +51,8 @@ type Settings struct {
 	Stderr io.Writer
 	// Fatal, if set, is called after a log could not be written: a process that does one thing ends with status 1 then. A daemon leaves it nil.
 	Fatal func()
+	// Panicked, if set, is called when something was written to the panic log. It must not log.
+	Panicked func()
 	// Divert, if set, receives every entry in place of the files (-bh, -bt, -be and the like). Text has no time stamp.
 	Divert func(to Stream, id, text string)
 }
@@ -188,6 +191,9 @@ func (l *Log) Write(e Entry) {
 			s.Stderr.Write(b) // a copy for whoever called us; nothing to do if it fails
 		}
 		l.deliver(Panic, e.To, b, timestamp, now)
+		if s.Panicked != nil {
+			s.Panicked()
+		}
 	}
 	if cap(b) <= 64<<10 {
 		l.buffer = b

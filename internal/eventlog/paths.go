@@ -52,7 +52,7 @@ func parsePaths(s Settings) (targets, error) {
 // fileName makes the name of one log of the pattern: %s is the log's name, %D and %M the date, which the
 // panic log leaves out together with one separating character (spec 53.3).
 func fileName(pattern string, to Stream, now time.Time) string {
-	name := map[Stream]string{Main: "main", Reject: "reject", Panic: "panic"}[to]
+	name := map[Stream]string{Main: "main", Reject: "reject", Panic: "panic", debug: "debug"}[to]
 	pattern = strings.Replace(pattern, "%s", name, 1)
 	i := strings.Index(pattern, "%D")
 	layout := "20060102"
@@ -74,6 +74,16 @@ func fileName(pattern string, to Stream, now time.Time) string {
 		before = before[:n-1]
 	}
 	return before + after
+}
+
+// DebugPath is the file for debugging output with a tag (control = debug), "" if logs go to no file.
+func (l *Log) DebugPath(tag string) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.targets.path == "" {
+		return ""
+	}
+	return fileName(l.targets.path, debug, l.world.Clock.Now()) + tag
 }
 
 // Directory is where the main log is now, "" if it is no file.
