@@ -88,7 +88,30 @@ func (c Catalog) Registry() *config.Registry {
 	for _, row := range eventlog.SelectorRows() {
 		r.LogSelectors = append(r.LogSelectors, row.Name)
 	}
+	c.nameWords(r)
 	return r
+}
+
+// nameWords lists the words of the language and of ACLs, for macros.
+func (c Catalog) nameWords(r *config.Registry) {
+	w := c.words()
+	for _, v := range w.Variables {
+		if !v.Prefix {
+			r.Variables = append(r.Variables, v.Name)
+		}
+	}
+	for _, o := range w.Operators {
+		r.Operators = append(r.Operators, o.Name)
+	}
+	for _, row := range append(acl.Conditions(), c.aclWords().Conditions...) {
+		switch {
+		case row.Placeholder:
+		case row.Modifier:
+			r.Modifiers = append(r.Modifiers, row.Name)
+		default:
+			r.Conditions = append(r.Conditions, row.Name)
+		}
+	}
 }
 
 func sets(s option.Set) []option.Set {

@@ -11,7 +11,10 @@ import (
 // log selectors. Their values are "y" where only their being defined says something.
 func builtinMacros(registry *Registry) []Macro {
 	m := macroList{}
-	m.list = append(m.list, registry.Macros...)
+	have, others := partition(registry.Macros)
+	m.list = append(m.list, others...)
+	m.add("_EXP_VAR_", registry.Variables)
+	m.add("_EXP_OP_", registry.Operators)
 	m.add("_LOG_", registry.LogSelectors)
 	for k := kinds - 1; k >= 0; k-- {
 		upper := strings.ToUpper(k.String())
@@ -27,7 +30,22 @@ func builtinMacros(registry *Registry) []Macro {
 		m.addScope("_OPT_"+upper+"S_", registry.Sets, k.GenericScope(), "driver")
 	}
 	m.addScope("_OPT_MAIN_", registry.Sets, ScopeMain)
+	m.add("_ACL_MOD_", registry.Modifiers)
+	m.add("_ACL_COND_", registry.Conditions)
+	m.list = append(m.list, have...)
 	return m.list
+}
+
+// partition takes the _HAVE_ macros out, which come last.
+func partition(macros []Macro) (have, others []Macro) {
+	for _, m := range macros {
+		if strings.HasPrefix(m.Name, "_HAVE_") {
+			have = append(have, m)
+		} else {
+			others = append(others, m)
+		}
+	}
+	return have, others
 }
 
 type macroList struct{ list []Macro }

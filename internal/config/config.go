@@ -149,8 +149,9 @@ type Registry struct {
 	Drivers []Driver
 	// Macros are predefined macros beyond those that the reader computes from the options and drivers (_OPT_, _DRIVER_).
 	Macros []Macro
-	// LogSelectors are the names of which _LOG_ macros are made.
-	LogSelectors []string
+	// LogSelectors are the names of which _LOG_ macros are made; Variables and Operators those of _EXP_VAR_ and _EXP_OP_, Conditions and Modifiers
+	// those of _ACL_COND_ and _ACL_MOD_.
+	LogSelectors, Variables, Operators, Conditions, Modifiers []string
 }
 
 // Request says what to read.
