@@ -85,6 +85,9 @@ type Server struct {
 	// NotDelivered is why the last message of this process was not delivered (mua_wrapper).
 	NotDelivered string
 
+	// DebugPrint gets what debug_print in routers says (-bt, -d); may be nil.
+	DebugPrint func(text string)
+
 	// Callouts says that -bhc makes real callouts.
 	Callouts bool
 

@@ -189,6 +189,9 @@ func (p *Program) load(ctx context.Context) error {
 		return err
 	}
 	p.Server, p.World = s, s.World
+	if a.Mode == ModeTest || a.Debug {
+		s.DebugPrint = func(text string) { io.WriteString(p.Stderr, text) }
+	}
 	if p.OwnProcess {
 		adoptEnvironment(s.Config.Environment())
 	}
