@@ -59,7 +59,7 @@ func (a *attempt) flushLog() {
 func (a *attempt) arrival() string {
 	line := a.msg.Arrival
 	if line == "" {
-		line = a.format().Received(eventlog.Reception{Message: a.msg})
+		line = a.format().Received(eventlog.Reception{Message: a.msg, NoEnvelope: true})
 	}
 	return a.d.Log.Stamp(a.msg.Received) + "Received from " + strings.TrimPrefix(line, "<= ") + "\n"
 }

@@ -23,6 +23,8 @@ type Reception struct {
 	// Pipelining is "", or the field as it is logged: "L", "L-", "L." or "L*".
 	Pipelining     string
 	PRDR, Chunking bool
+	// NoEnvelope leaves sender and recipients out, whatever the selectors say: the message log has them elsewhere.
+	NoEnvelope bool
 }
 
 // Received builds a "<=" line without time stamp and id (spec 53.6).
@@ -107,6 +109,9 @@ func (f Format) identity(l *Line, r Reception) {
 	}
 	if f.Selectors.Has(Subject) && r.HasSubject {
 		l.Quoted("T", r.Subject, f.TopBit)
+	}
+	if r.NoEnvelope {
+		return
 	}
 	if f.Selectors.Has(ReceivedSender) {
 		l.Word("from <" + m.RawSender + ">")

@@ -58,7 +58,7 @@ type Message struct {
 	DataPath   string
 	DataOffset int64
 
-	// Arrival is the log line of its reception ("<= ..."), "" when the message was read from the spool.
+	// Arrival is the log line of its reception ("<= ...") without the envelope, "" when the message was read from the spool.
 	Arrival string
 	// Vars are the acl_m variables; the key is the name after "acl_m".
 	Vars map[string]Value

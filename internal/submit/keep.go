@@ -92,10 +92,16 @@ func (x *reception) arrived() {
 	id, created := x.messageID()
 	subject, has := x.subject()
 	c := &x.m.Controls
-	x.m.Arrival = x.r.s.Format.Received(eventlog.Reception{Message: x.m, Fake: c.Fakereject != "",
+	r := eventlog.Reception{Message: x.m, Fake: c.Fakereject != "",
 		Reference: x.in.Reference, MessageID: id, Created: created, Subject: subject, HasSubject: has,
-		Pipelining: x.in.Pipelining, PRDR: x.in.PRDR, Chunking: x.in.Chunked})
-	x.log(eventlog.Main, x.m.Arrival, false)
+		Pipelining: x.in.Pipelining, PRDR: x.in.PRDR, Chunking: x.in.Chunked}
+	line := x.r.s.Format.Received(r)
+	x.log(eventlog.Main, line, false)
+	if on := x.r.s.Format.Selectors; on.Has(eventlog.ReceivedSender) || on.Has(eventlog.ReceivedRecipients) {
+		r.NoEnvelope = true
+		line = x.r.s.Format.Received(r)
+	}
+	x.m.Arrival = line
 }
 
 // startMessageLog begins the message log of a message that stays on the queue for now; of others delivery does it if need be.

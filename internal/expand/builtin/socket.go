@@ -119,7 +119,8 @@ func readSocket(s *expand.Scope, r socketRequest, request string) (string, error
 	if errors.As(err, &timeout) && timeout.Timeout() {
 		return "", expand.Fail("socket read timed out")
 	}
-	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !r.tls {
+	// A server that went away without having read everything has given its answer all the same.
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, syscall.ECONNRESET) && !r.tls {
 		return "", expand.Fail("socket read failed: %s", reason(err))
 	}
 	return string(data), nil
