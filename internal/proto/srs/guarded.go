@@ -48,11 +48,11 @@ func IsRewritten(local string) bool {
 	return zero || one
 }
 
-// Forward returns the sender's address rewritten into domain. The empty sender, senders of that very domain and addresses without domain stay as
-// they are.
+// Forward returns the sender's address rewritten into domain. The empty sender, senders of that very domain and addresses without a
+// valid domain stay as they are.
 func (g *Guarded) Forward(sender, domain string, now time.Time) string {
 	at := strings.LastIndexByte(sender, '@')
-	if at < 1 || domain == "" || strings.EqualFold(sender[at+1:], domain) {
+	if at < 1 || domain == "" || strings.EqualFold(sender[at+1:], domain) || strings.Contains(sender[at+1:], "=") {
 		return sender
 	}
 	local, host := sender[:at], sender[at+1:]
