@@ -124,7 +124,8 @@ func Load(ctx context.Context, r Request) (*Server, error) {
 // Reload reads the configuration again, as Load did, and makes a server that shares what must outlive a configuration: connections
 // under way, the index of deliveries, the steward.
 func (s *Server) Reload(ctx context.Context) (*Server, error) {
-	fresh := &Server{World: s.World, request: s.request, system: s.system, Index: s.Index, Pool: s.Pool, Catalog: s.Catalog, Steward: s.Steward}
+	fresh := &Server{World: s.World, request: s.request, system: s.system, Index: s.Index, Pool: s.Pool, Catalog: s.Catalog, Steward: s.Steward,
+		Delivery: s.Delivery, DontDeliver: s.DontDeliver}
 	if err := fresh.compile(ctx); err != nil {
 		return nil, err
 	}

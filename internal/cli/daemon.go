@@ -78,6 +78,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	if err := d.Server.PrepareSocket(); err != nil {
 		return d.fatal("%v", err)
 	}
+	d.Server.Delivery, d.Server.DontDeliver = d.Program.delivery(), d.Arguments.NoDelivery
 	if err := d.Server.GiveUpRoot(ctx, ports); err != nil {
 		return d.fatal("%v", err)
 	}

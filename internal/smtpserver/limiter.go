@@ -79,7 +79,8 @@ func (s *Session) admit() (counted netip.Addr, ok bool) {
 	if !s.loadAllows() {
 		return host, false
 	}
-	s.logConnection(total + 1)
+	s.connections = total + 1
+	s.logConnection(s.connections)
 	if s.main.SMTPAcceptMax > 0 && s.main.SMTPAcceptReserve > 0 && total >= s.main.SMTPAcceptMax-s.main.SMTPAcceptReserve && !s.reserved() {
 		s.temporarilyRefused("Too many concurrent SMTP connections", "not in reserve list: connected="+strconv.Itoa(total)+
 			" max="+strconv.Itoa(s.main.SMTPAcceptMax)+" reserve="+strconv.Itoa(s.main.SMTPAcceptReserve))
@@ -97,12 +98,20 @@ func (s *Session) temporarilyRefused(public, private string) {
 	s.logSelected(eventlog.ConnectionReject, "temporarily refused connection from "+s.who(false)+": "+private)
 }
 
+// logsConnection tells whether the log says when the connection begins and ends (selector smtp_connection, hosts_connection_nolog).
+func (s *Session) logsConnection() bool {
+	if s.connectionLog == 0 {
+		s.connectionLog = 1
+		if list := s.main.HostsConnectionNoLog; !s.svc.Log.Has(eventlog.SMTPConnection) || list != "" && s.matches(string(list)) {
+			s.connectionLog = -1
+		}
+	}
+	return s.connectionLog > 0
+}
+
 // logConnection is the line of selector smtp_connection.
 func (s *Session) logConnection(count int) {
-	if !s.svc.Log.Has(eventlog.SMTPConnection) {
-		return
-	}
-	if list := s.main.HostsConnectionNoLog; list != "" && s.matches(string(list)) {
+	if !s.logsConnection() {
 		return
 	}
 	text := "SMTP connection from " + s.who(false)

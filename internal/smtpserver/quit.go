@@ -4,7 +4,6 @@ import (
 	"strings"
 
 	"exigo/internal/acl"
-	"exigo/internal/eventlog"
 )
 
 // quitCommand ends the session as the client wants. The ACL for QUIT may word the reply, and nothing else.
@@ -22,7 +21,7 @@ func (s *Session) quitCommand(string) {
 		}
 	}
 	s.respond("221", text, false)
-	if s.svc.Log.Has(eventlog.SMTPConnection) {
+	if s.logsConnection() {
 		s.logMain(s.connectionInfo() + " D=" + s.elapsed() + " closed by QUIT")
 	}
 }

@@ -3,6 +3,7 @@ package smtpserver
 import (
 	"context"
 	"net"
+	"strconv"
 
 	"exigo/internal/acl"
 	"exigo/internal/config"
@@ -41,6 +42,9 @@ func (s *Session) Scope() *expand.Scope {
 		s.scope.Extra = make(map[string]mail.Value, 2)
 	}
 	s.scope.Extra["smtp_active_hostname"] = mail.Clean(s.hostname)
+	if s.connections > 0 {
+		s.scope.Extra["smtp_count_at_connection_start"] = mail.Clean(strconv.Itoa(s.connections))
+	}
 	return s.scope
 }
 

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"exigo/internal/config"
-	"exigo/internal/eventlog"
 	"exigo/internal/mail"
 	"exigo/internal/option"
 )
@@ -113,7 +112,7 @@ func (srv *Server) ServeStream(ctx context.Context, stream io.ReadWriter, start 
 	if c, ok := stream.(net.Conn); ok {
 		s.io.base = c
 	}
-	if srv.services.Log.Has(eventlog.SMTPConnection) && !start.Batch && !start.HostChecking {
+	if !start.Batch && !start.HostChecking && s.logsConnection() {
 		s.logMain(s.connectionInfo())
 	}
 	return s.run()

@@ -79,13 +79,17 @@ type Session struct {
 	mailSeen      bool // a MAIL command was given (smtp_no_mail)
 	lastCommand   string
 
-	onConnect  bool // TLS begins with the connection
-	silent     bool // -bS
-	lastReply  string
-	batchStart int   // line of batch input after which the transaction began
-	dataSeen   int64 // bytes of the message at which input ended
-	clientGone bool  // the client went away after the final dot
-	bodyLost   bool  // input ended within the body
+	onConnect bool // TLS begins with the connection
+	silent    bool // -bS
+	// connections is how many connections there were when this one began, itself included; 0 for one that was not accepted here.
+	connections int
+	// connectionLog is whether the beginning and the end of this connection are logged: 0 not known yet, 1 yes, -1 no.
+	connectionLog int8
+	lastReply     string
+	batchStart    int   // line of batch input after which the transaction began
+	dataSeen      int64 // bytes of the message at which input ended
+	clientGone    bool  // the client went away after the final dot
+	bodyLost      bool  // input ended within the body
 	// addressProblem is what was wrong with an address, without the address, for batch input.
 	addressProblem string
 	quit           bool
@@ -310,7 +314,7 @@ func (s *Session) connectionLost(err error) {
 	}
 	switch {
 	case s.tlsFailed:
-		if s.svc.Log.Has(eventlog.SMTPConnection) {
+		if s.logsConnection() {
 			s.logMain(s.connectionInfo() + " D=" + s.elapsed() + " closed by EOF")
 		}
 	case s.msg.SenderSet:
@@ -318,7 +322,7 @@ func (s *Session) connectionLost(err error) {
 		if s.svc.Log.Has(eventlog.LostIncomingConnection) {
 			s.logMain("unexpected " + s.disconnection() + " while reading SMTP command from " + s.who(false) + cause + " D=" + s.elapsed())
 		}
-	case s.svc.Log.Has(eventlog.SMTPConnection):
+	case s.logsConnection():
 		s.logMain(s.connectionInfo() + " lost" + cause + " D=" + s.elapsed())
 	}
 	s.notQuit("connection-lost")
