@@ -16,6 +16,7 @@ import (
 	"exigo/internal/feature/dkim"
 	"exigo/internal/feature/dmarc"
 	"exigo/internal/feature/mime"
+	"exigo/internal/feature/perl"
 	"exigo/internal/feature/prdr"
 	"exigo/internal/feature/proxyprotocol"
 	"exigo/internal/feature/requiretls"
@@ -27,9 +28,11 @@ import (
 	"exigo/internal/lookup/dnsdb"
 	"exigo/internal/lookup/dsearch"
 	"exigo/internal/lookup/iplsearch"
+	"exigo/internal/lookup/json"
 	"exigo/internal/lookup/lmdb"
 	"exigo/internal/lookup/lsearch"
 	"exigo/internal/lookup/passwd"
+	"exigo/internal/lookup/psl"
 	"exigo/internal/lookup/sqlite"
 	"exigo/internal/route"
 	"exigo/internal/route/accept"
@@ -67,14 +70,16 @@ func Default() Catalog {
 			arc.Feature(),   // behind dkim, whose signatures it seals
 			dmarc.Feature(), // behind dkim, as on log lines
 			srs.Feature(),
+			perl.Feature(),
 			mime.Feature(), // behind those that look at the message before its parts
 			prdr.Feature(), // behind those that check messages
 		},
-		Lookups: slices.Concat(lsearch.Drivers(), dbm.Drivers(), []*lookup.Driver{
+		Lookups: slices.Concat(lsearch.Drivers(), dbm.Drivers(), psl.Drivers(), []*lookup.Driver{
 			iplsearch.Driver(),
 			cdb.Driver(),
 			dnsdb.Driver(),
 			dsearch.Driver(),
+			json.Driver(),
 			lmdb.Driver(),
 			passwd.Driver(),
 			sqlite.Driver(),

@@ -70,6 +70,9 @@ func (c Catalog) Registry() *config.Registry {
 			r.Macros = append(r.Macros, config.Macro{Name: name, Value: value, Builtin: true})
 		}
 	}
+	for _, d := range c.Lookups {
+		r.Sets = append(r.Sets, d.Settings...)
+	}
 	for _, name := range tlspolicy.OptionNames() {
 		r.Macros = append(r.Macros, config.Macro{Name: "_OPT_OPENSSL_" + strings.ToUpper(name) + "_X", Value: "y", Builtin: true})
 	}

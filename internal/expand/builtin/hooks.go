@@ -21,16 +21,6 @@ func hookItems() []expand.Item {
 			Eval: evalAuthResults,
 		},
 		{
-			Name: "perl", Doc: "Embedded Perl is not supported: it has no place in this program.", Min: 1, Max: 9,
-			Eval: func(s *expand.Scope, args []expand.Value) (expand.Value, error) {
-				if s.Extra["forbid_perl"].S != "" {
-					return expand.Value{}, expand.Fail("Perl calls are not permitted")
-				}
-				return expand.Value{}, expand.Fail("\"${perl\" encountered, but this facility is not included in this binary")
-			},
-			Examples: []expand.Example{{In: `${perl{foo}}`, Err: `"${perl" encountered, but this facility is not included in this binary`}},
-		},
-		{
 			Name: "dlfunc", Doc: "Dynamically loaded functions are not supported: they are C.", Min: 2, Max: 10,
 			Eval: func(s *expand.Scope, args []expand.Value) (expand.Value, error) {
 				return expand.Value{}, expand.Fail("\"${dlfunc\" encountered, but this facility is not included in this binary")

@@ -88,12 +88,12 @@ func TestFiles(t *testing.T) {
 			t.Errorf("%s: %q %v", text, v.S, err)
 		}
 	}
-	for _, word := range []string{"run", "readfile", "readsocket", "exists", "perl"} {
+	for _, word := range []string{"run", "readfile", "readsocket", "exists"} {
 		s.SetExtra("forbid_"+word, expand.Value{S: "1"})
 	}
 	for text, want := range map[string]string{
 		"${run{/bin/cat}}": "running a command is not permitted", "${readfile{/x}}": "file insertions are not permitted", "${readsocket{/x}{y}}": "socket insertions are not permitted",
-		"${if exists{/x}}": "File existence tests are not permitted", "${stat:/x}": "Use of the stat() expansion is not permitted", "${perl{x}}": "Perl calls are not permitted",
+		"${if exists{/x}}": "File existence tests are not permitted", "${stat:/x}": "Use of the stat() expansion is not permitted",
 	} {
 		if _, err := s.Engine.Expand(s, text); err == nil || err.Error() != want {
 			t.Errorf("%s: %v", text, err)
