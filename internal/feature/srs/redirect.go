@@ -98,11 +98,12 @@ func before(r *route.Run) (route.Outcome, bool) {
 		return r.Postpone(0, "%s router: srs must be forward, reverse or reverseandforward", r.Router.Name), false
 	}
 	if w.options.condition != "" {
-		wanted, err := r.Scope.Engine.ExpandBool(r.Scope, string(w.options.condition))
+		v, err := r.Scope.Engine.Expand(r.Scope, string(w.options.condition))
 		if err != nil && !errors.Is(err, expand.ErrForced) {
 			return r.Postpone(mail.ErrnoExpandFail, "%s router failed to expand \"%s\": %s", r.Router.Name, w.options.condition, err), false
 		}
-		if !wanted {
+		switch v.S { // as the generic option condition
+		case "", "0", "no", "false":
 			return 0, true
 		}
 	}
