@@ -77,6 +77,9 @@ func (s *Server) receiveSMTP(ctx context.Context, r *smtpserver.Reception) smtps
 	in := &submit.Input{Message: r.Message, Scope: r.Scope, Source: r.Data, SizeLimit: r.SizeLimit, Chunked: r.Chunked, QueueReason: r.QueueReason,
 		Pipelining: r.Pipelining, Discarded: r.Discarded,
 		Alive: r.Alive, Delivery: s.Delivery, FromLine: s.ignoresFromLine(r.Scope, m.Session)}
+	if in.Delivery == submit.Queue {
+		in.QueueReason = "" // no reason is needed
+	}
 	if r.QueueOnly {
 		in.Delivery = submit.Queue
 	}

@@ -26,7 +26,7 @@ func (x *reception) delivery() Delivery {
 		x.log(eventlog.Main, "no immediate delivery: queued by ACL", false)
 		return Queue
 	case x.in.Delivery == Queue:
-		if x.in.QueueReason != "" {
+		if x.in.QueueReason != "" && !x.r.s.Main.QueueOnly {
 			x.log(eventlog.Main, "no immediate delivery: "+x.in.QueueReason, false)
 		}
 		return Queue
