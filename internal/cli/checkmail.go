@@ -250,7 +250,7 @@ func (r *mailReport) print(w io.Writer) error {
 	for _, name := range sortedKeys(r.Variables) {
 		fmt.Fprintf(b, "$%s: %s\n", name, clean(r.Variables[name]))
 	}
-	fmt.Fprintf(b, "\nThe DNS was asked %d times:\n", len(r.DNS))
+	fmt.Fprintf(b, "\nquestions to the DNS: %d\n", len(r.DNS))
 	for _, d := range r.DNS {
 		fmt.Fprintf(b, "  %-5s %s", d.Type, clean(d.Name))
 		if d.Canonical != "" {

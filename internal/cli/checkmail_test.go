@@ -2,15 +2,37 @@ package cli
 
 import (
 	"bytes"
+	"crypto/rand"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"exigo/internal/proto/dkim"
 	"exigo/internal/testkit"
 )
+
+// signed signs a message with the key of RFC 8032 section 7.1, test 1.
+func signed(t *testing.T, header, body string) string {
+	key, err := dkim.ParsePrivateKey("nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := dkim.Signing{Domain: "b.example", Selector: "sel", Key: key, Hash: "sha256", Names: []string{"From", "To"}}
+	w := dkim.NewBody(s.Body, true)
+	hash := w.Hash(sha256.New(), -1)
+	io.WriteString(w, body)
+	w.Close()
+	field, err := s.Sign(rand.Reader, dkim.NewSection(strings.SplitAfter(strings.TrimSuffix(header, "\n"), "\n")), hash.Sum())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return field + header + "\n" + body
+}
 
 // TestCheckMail has a stored message checked; all that is said is compared.
 func TestCheckMail(t *testing.T) {
@@ -19,6 +41,7 @@ func TestCheckMail(t *testing.T) {
 b.example.        TXT "v=spf1 mx -all"
 b.example.        MX  10 mx.b.example.
 mx.b.example.     A   192.0.2.1
+sel._domainkey.b.example. TXT "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
 _dmarc.b.example. TXT "v=DMARC1; p=reject"
 `).Fail("broken.example", errors.New("SERVFAIL"))
 	file := filepath.Join(t.TempDir(), "m")
@@ -34,18 +57,22 @@ _dmarc.b.example. TXT "v=DMARC1; p=reject"
 		}
 		return strings.ReplaceAll(out.String(), file, "FILE")
 	}
-	write("From x@y Thu Nov 19 17:00:07 2015\r\nReturn-Path: <a@b.example>\r\nFrom: A <a@b.example>\r\nTo: c@d\r\n\r\nbody")
+	write("From x@y Thu Nov 19 17:00:07 2015\r\nReturn-Path: <a@b.example>\r\n" + strings.ReplaceAll(signed(t, "From: A <a@b.example>\nTo: c@d\n", "body\n"), "\n", "\r\n"))
 	want := `message  FILE
 client   192.0.2.1, HELO mx?.b.example, MAIL FROM:<a@b.example>
 
 SPF      pass
            smtp.mailfrom = b.example
+DKIM     pass
+           header.a = ed25519-sha256
+           header.d = b.example
+           header.s = sel
 ARC      none
 DMARC    pass
            header.from = b.example
 
 $arc_oldest_pass: 0
-$dmarc_alignment_dkim: no
+$dmarc_alignment_dkim: yes
 $dmarc_alignment_spf: yes
 $dmarc_domain_policy: reject
 $dmarc_status: accept
@@ -53,7 +80,9 @@ $dmarc_status_text: Accept
 $dmarc_used_domain: b.example
 $spf_header_comment: mx.test: domain of b.example designates 192.0.2.1 as permitted sender
 
-The DNS was asked 4 times:
+questions to the DNS: 5
+  TXT   sel._domainkey.b.example
+          v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=
   TXT   b.example
           v=spf1 mx -all
   MX    b.example
@@ -65,6 +94,7 @@ The DNS was asked 4 times:
 
 Authentication-Results: mx.test;
 	spf=pass smtp.mailfrom=b.example;
+	dkim=pass header.d=b.example header.s=sel header.a=ed25519-sha256;
 	dmarc=pass header.from=b.example;
 	arc=none
 `
@@ -75,8 +105,8 @@ Authentication-Results: mx.test;
 	if err := json.Unmarshal([]byte(check("--ip=2001:db8::1", "--from", "<a@broken.example>", "--json")), &r); err != nil {
 		t.Fatal(err)
 	}
-	if r.File != "FILE" || r.IP != "2001:db8::1" || r.HELO != "[2001:db8::1]" || r.From != "a@broken.example" || len(r.Verdicts) != 3 || r.Verdicts[0].Result != "temperror" ||
-		r.DNS[0].Error == "" || r.Variables["dmarc_status"] != "reject" || !strings.Contains(r.Results, "spf=temperror") {
+	if r.File != "FILE" || r.IP != "2001:db8::1" || r.HELO != "[2001:db8::1]" || r.From != "a@broken.example" || len(r.Verdicts) != 4 || r.Verdicts[0].Result != "temperror" ||
+		r.DNS[1].Error == "" || r.Variables["dmarc_status"] != "accept" || !strings.Contains(r.Results, "spf=temperror") {
 		t.Errorf("%+v", r)
 	}
 	for _, words := range [][]string{{}, {"--ip"}, {"--ip", "x"}, {"--ip=1.2.3.4", "second"}, {"--ip=1.2.3.4", "--what", "x"}, {"--ip=1.2.3.4", "--name", "a b"}} {
