@@ -26,7 +26,7 @@ type Signing struct {
 // Algorithm is a= of the signature.
 func (s *Signing) Algorithm() Algorithm { return Algorithm{s.Key.Type(), s.Hash} }
 
-// ErrAlgorithm: the hash is not one to sign with.
+// ErrAlgorithm: the hash is not one to sign with, or not with such a key.
 var ErrAlgorithm = errors.New("unknown hash algorithm")
 
 // SelectNames works out the h= list for a section. The section's fields are gone through from the bottom to the top, and each takes the first
@@ -79,8 +79,8 @@ func SelectNames(s *Section, items []string) []string {
 
 // Sign makes the DKIM-Signature field, LF line ends, for a header section and the hash of the body. The random source is for the blinding of RSA.
 func (s *Signing) Sign(random io.Reader, section *Section, bodyHash []byte) (string, error) {
-	hash, ok := hashByName(s.Hash)
-	if !ok {
+	hash, _ := hashByName(s.Hash)
+	if _, ok := ParseAlgorithm(s.Algorithm().String()); !ok {
 		return "", ErrAlgorithm
 	}
 	names := SelectNames(section, s.Names)
