@@ -280,7 +280,6 @@ func KeepForSession(next *mail.Controls, old mail.Controls) {
 	next.AllowAuthUnadvertised, next.NoEnforceSync = old.AllowAuthUnadvertised, old.NoEnforceSync
 	next.NoCalloutFlush, next.NoDelayFlush = old.NoCalloutFlush, old.NoDelayFlush
 	next.NoMultilineReply, next.NoPipelining, next.DSCP = old.NoMultilineReply, old.NoPipelining, old.DSCP
-	next.DKIMDisable, next.DMARCDisable, next.DMARCForensic = old.DKIMDisable, old.DMARCDisable, old.DMARCForensic
 }
 
 func controlDownconvert(r *Run, option string) Verdict {
