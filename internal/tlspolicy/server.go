@@ -1,8 +1,10 @@
 package tlspolicy
 
 import (
+	"crypto/rsa"
 	"crypto/tls"
 	"errors"
+	"slices"
 	"strings"
 
 	"exigo/internal/config"
@@ -79,16 +81,31 @@ func (p *Policy) serverCertificates(h *Handshake, main *config.Main) error {
 		}
 	}
 	h.Config.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-		for _, cert := range certificates {
-			if hello.SupportsCertificate(cert) == nil {
-				h.ours = cert
-				return cert, nil
-			}
-		}
-		h.ours = certificates[0]
-		return certificates[0], nil
+		h.ours = choose(certificates, h.Config.CipherSuites, hello)
+		return h.ours, nil
 	}
 	return nil
+}
+
+// choose picks the certificate for a client: the first that suits it, or if the ciphers are limited to some, the first that suits
+// the first of them that the client knows.
+func choose(certificates []*tls.Certificate, ciphers []uint16, hello *tls.ClientHelloInfo) *tls.Certificate {
+	suits := func(cert *tls.Certificate) bool { return hello.SupportsCertificate(cert) == nil }
+	for _, id := range ciphers {
+		if len(certificates) == 1 || !slices.Contains(hello.CipherSuites, id) {
+			continue
+		}
+		ecdsa := strings.Contains(tls.CipherSuiteName(id), "_ECDSA_")
+		for _, cert := range certificates {
+			if _, isRSA := cert.PrivateKey.(*rsa.PrivateKey); isRSA != ecdsa && suits(cert) {
+				return cert
+			}
+		}
+	}
+	if i := slices.IndexFunc(certificates, suits); i >= 0 {
+		return certificates[i]
+	}
+	return certificates[0]
 }
 
 // clientCertificates obeys tls_verify_hosts and tls_try_verify_hosts.

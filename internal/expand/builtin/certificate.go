@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/hex"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -53,15 +54,15 @@ func evalCertExtract(s *expand.Scope, it *syntax.Item) (expand.Value, error) {
 	if c == nil {
 		return s.Branches(it, false, expand.Value{})
 	}
-	text, ok, err := certificateField(c, trim(field.S))
+	text, ok, err := certificateField(s, c, trim(field.S))
 	if err != nil {
 		return expand.Value{}, err
 	}
 	return s.Branches(it, ok, expand.Value{S: text, Tainted: true})
 }
 
-// certificateField gives a field with its modifiers: name[,modifier...].
-func certificateField(c *x509.Certificate, field string) (string, bool, error) {
+// certificateField gives a field with its modifiers: name[,modifier...]. The forms are those of an Exim with OpenSSL.
+func certificateField(s *expand.Scope, c *x509.Certificate, field string) (string, bool, error) {
 	name, rest, _ := strings.Cut(field, ",")
 	separator, modifier := "\n", ""
 	for _, m := range strings.Split(rest, ",") {
@@ -76,7 +77,7 @@ func certificateField(c *x509.Certificate, field string) (string, bool, error) {
 	}
 	switch trim(name) {
 	case "version":
-		return strconv.Itoa(c.Version), true, nil
+		return strconv.Itoa(c.Version - 1), true, nil // as it stands in the certificate
 	case "serial_number":
 		return hex.EncodeToString(c.SerialNumber.Bytes()), true, nil
 	case "subject":
@@ -84,13 +85,13 @@ func certificateField(c *x509.Certificate, field string) (string, bool, error) {
 	case "issuer":
 		return distinguishedName(c.Issuer, c.Issuer.String(), modifier, separator)
 	case "notbefore":
-		return certificateTime(c.NotBefore, modifier), true, nil
+		return certificateTime(s, c.NotBefore, modifier), true, nil
 	case "notafter":
-		return certificateTime(c.NotAfter, modifier), true, nil
+		return certificateTime(s, c.NotAfter, modifier), true, nil
 	case "sig_algorithm", "signature_algorithm":
-		return c.SignatureAlgorithm.String(), true, nil
+		return signatureAlgorithm(c.SignatureAlgorithm), true, nil
 	case "signature":
-		return hex.EncodeToString(c.Signature), true, nil
+		return colonHex(c.Signature), true, nil
 	case "subj_altname":
 		return listField(alternativeNames(c, modifier), separator)
 	case "ocsp_uri":
@@ -101,11 +102,44 @@ func certificateField(c *x509.Certificate, field string) (string, bool, error) {
 	return "", false, expand.Fail("bad field selector \"%s\" for certextract", field)
 }
 
-func certificateTime(t time.Time, modifier string) string {
-	if modifier == "int" {
+// certificateTime is a time in the zone of the option timezone, as seconds ("int"), or as it stands in the certificate ("raw").
+func certificateTime(s *expand.Scope, t time.Time, modifier string) string {
+	switch {
+	case modifier == "int":
 		return strconv.FormatInt(t.Unix(), 10)
+	case modifier == "raw":
+		return t.UTC().Format("Jan _2 15:04:05 2006 GMT")
 	}
-	return t.UTC().Format("Jan _2 15:04:05 2006 GMT")
+	return t.In(now(s).Location()).Format("Jan _2 15:04:05 2006 -0700")
+}
+
+// signatureAlgorithm is OpenSSL's name.
+func signatureAlgorithm(a x509.SignatureAlgorithm) string {
+	switch a {
+	case x509.MD5WithRSA, x509.SHA1WithRSA, x509.SHA256WithRSA, x509.SHA384WithRSA, x509.SHA512WithRSA:
+		hash, _, _ := strings.Cut(a.String(), "-")
+		return strings.ToLower(hash) + "WithRSAEncryption"
+	case x509.ECDSAWithSHA1, x509.ECDSAWithSHA256, x509.ECDSAWithSHA384, x509.ECDSAWithSHA512:
+		_, hash, _ := strings.Cut(a.String(), "-")
+		return "ecdsa-with-" + hash
+	case x509.SHA256WithRSAPSS, x509.SHA384WithRSAPSS, x509.SHA512WithRSAPSS:
+		return "rsassaPss"
+	case x509.PureEd25519:
+		return "ED25519"
+	}
+	return a.String()
+}
+
+// colonHex writes bytes as OpenSSL shows them: "0a:ff".
+func colonHex(data []byte) string {
+	var b strings.Builder
+	for i, c := range data {
+		if i > 0 {
+			b.WriteByte(':')
+		}
+		b.WriteString(hex.EncodeToString([]byte{c}))
+	}
+	return b.String()
 }
 
 // distinguishedName gives the whole name, or the elements of one type.
@@ -141,6 +175,7 @@ func alternativeNames(c *x509.Certificate, modifier string) (list []string) {
 	}
 	add("URI", "uri", uris)
 	add("MAIL", "mail", c.EmailAddresses)
+	slices.Reverse(list) // Exim takes them from the end
 	return list
 }
 
