@@ -345,7 +345,7 @@ func TestControls(t *testing.T) {
 	}
 	var next mail.Controls
 	KeepForSession(&next, c)
-	if !next.NoPipelining || next.Freeze {
+	if !next.NoPipelining || next.Freeze || next.DKIMDisable {
 		t.Errorf("kept: %+v", next)
 	}
 }
