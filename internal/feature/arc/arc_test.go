@@ -202,9 +202,9 @@ func TestSign(t *testing.T) {
 		{"a.example::" + seed, plain, "", "PANIC ARC: bad signing-specification in arc_sign for out transport: identifier, selector and private key are needed"},
 		{"a.example:sel", plain, "", "PANIC ARC: bad signing-specification in arc_sign for out transport: identifier, selector and private key are needed"},
 		{"a.example:s;l:" + seed, plain, "", "PANIC ARC: bad signing-specification in arc_sign for out transport: unusable \"s;l\""},
-		{"a.example:sel:" + dir + "/none", plain, "", "PANIC ARC: unable to open file for reading private key: stat " + dir + "/none: no such file or directory"},
-		{"a.example:sel:?", plain, "", "PANIC ARC: unusable private key: no PEM"},
-		{"a.example:sel:/$sender_address", plain, "", "PANIC ARC: attempt to use tainted private key name \"/etc/passwd\" in arc_sign for out transport"},
+		{"a.example:sel:" + dir + "/none", plain, "", "PANIC ARC: arc_sign for out transport: unable to open file for reading: " + dir + "/none"},
+		{"a.example:sel:?", plain, "", "PANIC ARC: arc_sign for out transport: unusable private key: no PEM"},
+		{"a.example:sel:/x/../$sender_address", plain, "", "PANIC ARC: arc_sign for out transport: Tainted filename '/x/../etc/passwd' leads upwards"},
 		{"${bad}", plain, "", "PANIC ARC: failed to expand arc_sign for out transport: unknown variable in \"${bad}\""},
 		{"a.example:sel:" + seed, "ARC-Seal: i=1; cv=fail\n" + plain, "", "ARC: no set added: chain already ended with cv=fail"},
 		{"a.example:sel:" + seed, "ARC-Seal: i=1; cv=none\n" + plain, "i=2; cv=fail", ""},
@@ -215,17 +215,6 @@ func TestSign(t *testing.T) {
 		if !strings.Contains(got, x.want) || (got == "") != (x.want == "") || strings.Join(b.log, "|") != x.log {
 			t.Errorf("%s:\n got %s\nwant %s\nlog %v", x.value, got, x.want, b.log)
 		}
-	}
-	// a changed key file is read again
-	s := &signer{}
-	first, err := s.key(dir + "/key")
-	again, _ := s.key(dir + "/key")
-	if err != nil || first != again {
-		t.Error(err)
-	}
-	os.WriteFile(dir+"/key", []byte(seed), 0o600)
-	if again, err := s.key(dir + "/key"); err != nil || again == first {
-		t.Error("not read again", err)
 	}
 }
 

@@ -5,10 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"exigo/internal/expand"
@@ -34,17 +32,8 @@ const maxNames = 200
 // errNothing: the option says that there is nothing to do.
 var errNothing = errors.New("nothing to do")
 
-// signer seals messages. It keeps the keys that it has read.
-type signer struct {
-	mu   sync.Mutex
-	keys map[string]cachedKey
-}
-
-type cachedKey struct {
-	key  *dkim.PrivateKey
-	time time.Time
-	size int64
-}
+// signer seals messages; it remembers keys.
+type signer struct{ keys transport.Keyring }
 
 // sign makes the set for a message. A message that cannot be sealed goes out without a set, and a line in the log says why.
 func (s *signer) sign(ctx context.Context, r *transport.Run, m *transport.Message) (string, error) {
@@ -95,11 +84,10 @@ func (s *signer) read(r *transport.Run) (*arc.Seal, error) {
 			return nil, fmt.Errorf("arc_sign for %s transport: %w", r.Transport.Name, err)
 		}
 	}
-	if strings.HasPrefix(items[2], "/") && v.Tainted {
-		return nil, fmt.Errorf("attempt to use tainted private key name \"%s\" in arc_sign for %s transport", items[2], r.Transport.Name)
+	if out.Key, err = s.keys.Get(expand.Value{S: items[2], Tainted: v.Tainted}); err != nil {
+		return nil, fmt.Errorf("arc_sign for %s transport: %w", r.Transport.Name, err)
 	}
-	out.Key, err = s.key(items[2])
-	return out, err
+	return out, nil
 }
 
 // options reads the comma-separated options.
@@ -127,44 +115,6 @@ func options(out *arc.Seal, text string, now time.Time) error {
 	}
 	return nil
 }
-
-// key returns a private key: the text itself, or what is in the file of that path. A file is read again when it was changed.
-func (s *signer) key(text string) (*dkim.PrivateKey, error) {
-	if !strings.HasPrefix(text, "/") {
-		return dkim.ParsePrivateKey(text)
-	}
-	info, err := os.Stat(text)
-	if err != nil {
-		return nil, fmt.Errorf("unable to open file for reading private key: %w", err)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if c, ok := s.keys[text]; ok && c.time.Equal(info.ModTime()) && c.size == info.Size() {
-		return c.key, nil
-	}
-	if info.Size() > maxKeyFile {
-		return nil, fmt.Errorf("file with private key is too large: %s", text)
-	}
-	data, err := os.ReadFile(text)
-	if err != nil {
-		return nil, fmt.Errorf("unable to open file for reading private key: %w", err)
-	}
-	key, err := dkim.ParsePrivateKey(string(data))
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", text, err)
-	}
-	if s.keys == nil || len(s.keys) >= maxKeys {
-		s.keys = map[string]cachedKey{}
-	}
-	s.keys[text] = cachedKey{key, info.ModTime(), info.Size()}
-	return key, nil
-}
-
-// Limits of keys.
-const (
-	maxKeyFile = 64 << 10
-	maxKeys    = 1000
-)
 
 // makeSet makes the set.
 func makeSet(ctx context.Context, r *transport.Run, m *transport.Message, seal *arc.Seal) (string, error) {

@@ -27,7 +27,7 @@ type settings struct {
 
 // Feature is the room.
 func Feature() *feature.Feature {
-	s := &signer{keys: newKeyring()}
+	s := &signer{}
 	names := strings.Join(dkim.DefaultNames(), ":")
 	return &feature.Feature{
 		Name: "dkim", Support: "DKIM", Doc: "DomainKeys Identified Mail: signatures of domains over header and body.",

@@ -15,7 +15,7 @@ import (
 )
 
 // signer signs messages; it remembers keys.
-type signer struct{ keys *keyring }
+type signer struct{ keys transport.Keyring }
 
 // wanted tells whether the transport's options ask for signatures at all.
 func wanted(r *transport.Run) bool {
@@ -213,7 +213,7 @@ func (j *job) times(s *dkim.Signing) *failure {
 
 // key gets the private key.
 func (j *job) key(s *dkim.Signing, v expand.Value) *failure {
-	key, err := j.signer.keys.get(v)
+	key, err := j.signer.keys.Get(v)
 	switch {
 	case err == nil:
 		s.Key = key

@@ -1,4 +1,4 @@
-package dkim
+package transport
 
 import (
 	"errors"
@@ -12,8 +12,9 @@ import (
 	"exigo/internal/proto/dkim"
 )
 
-// keyring keeps private keys that were read, as reading one takes longer than signing. A file that was replaced is read again.
-type keyring struct {
+// Keyring keeps private keys that signers have read, as reading one takes longer than signing. A file that was replaced is read again. The zero
+// Keyring is ready; it is safe for concurrent use.
+type Keyring struct {
 	mu   sync.Mutex
 	kept map[string]keptKey
 }
@@ -30,11 +31,9 @@ const (
 	maxKeyFile = 64 << 10
 )
 
-func newKeyring() *keyring { return &keyring{kept: make(map[string]keptKey)} }
-
-// get returns the key that an option's value is: a file when it begins with a slash, else the key's own text. The error wraps dkim.ErrPrivateKey
+// Get returns the key that an option's value is: a file when it begins with a slash, else the key's own text. The error wraps dkim.ErrPrivateKey
 // when there is a text that is no key.
-func (k *keyring) get(v expand.Value) (*dkim.PrivateKey, error) {
+func (k *Keyring) Get(v expand.Value) (*dkim.PrivateKey, error) {
 	if !strings.HasPrefix(v.S, "/") {
 		if kept, ok := k.find(v.S); ok {
 			return kept.key, nil
@@ -52,7 +51,7 @@ func (k *keyring) get(v expand.Value) (*dkim.PrivateKey, error) {
 }
 
 // file returns the key in a file.
-func (k *keyring) file(path string) (*dkim.PrivateKey, error) {
+func (k *Keyring) file(path string) (*dkim.PrivateKey, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, errors.New("unable to open file for reading: " + path)
@@ -76,18 +75,18 @@ func (k *keyring) file(path string) (*dkim.PrivateKey, error) {
 	return key, err
 }
 
-func (k *keyring) find(name string) (keptKey, bool) {
+func (k *Keyring) find(name string) (keptKey, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	kept, ok := k.kept[name]
 	return kept, ok
 }
 
-func (k *keyring) keep(name string, key keptKey) {
+func (k *Keyring) keep(name string, key keptKey) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if len(k.kept) >= maxKept {
-		clear(k.kept)
+	if k.kept == nil || len(k.kept) >= maxKept {
+		k.kept = make(map[string]keptKey)
 	}
 	k.kept[name] = key
 }
