@@ -69,7 +69,7 @@ next:
 				continue
 			}
 			if limits.MaxRecipients > 0 && len(g.addresses) >= limits.MaxRecipients && !a.d.Main.MUAWrapper {
-				groups[i].more = true
+				groups[i].more = limits.MaxRecipients > 1 // copies for a single recipient each have their own connections in Exim
 				continue
 			}
 			groups[i].addresses = append(g.addresses, addr)
