@@ -38,20 +38,7 @@ func secretConditions() []expand.Condition {
 			Examples: []expand.Example{{In: `${if acl{a}}`, Err: "too few arguments or bracketing error for acl"}},
 		},
 	}
-	for _, name := range []string{"pwcheck", "radius", "pam", "saslauthd"} {
-		argument, least, most := "{a}", 1, 1
-		if name == "saslauthd" {
-			argument, least, most = "{{a}{b}}", 2, 4
-		}
-		rows = append(rows, expand.Condition{
-			Name: name, Doc: "Not supported: asks a service that this program does not talk to.", Min: least, Max: most, Wrapped: most > 1,
-			Test: func(s *expand.Scope, args []expand.Value) (bool, error) {
-				return false, expand.Fail("support for \"%s\" not compiled", name)
-			},
-			Examples: []expand.Example{{In: `${if ` + name + argument + `}`, Err: `support for "` + name + `" not compiled`}},
-		})
-	}
-	return rows
+	return append(rows, serviceConditions()...)
 }
 
 // CryptEqual tells whether password, encrypted in the way that encrypted was, is the same (spec 11.7, crypteq).
