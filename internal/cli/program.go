@@ -88,7 +88,7 @@ func (p *Program) Run(ctx context.Context, argv []string) int {
 // configurationError reports a mistake in the configuration as Exim does: with a time stamp.
 func (p *Program) configurationError(e *config.Error) {
 	fmt.Fprintf(p.Stderr, "%s %s\n", p.World.Clock.Now().Format("2006-01-02 15:04:05"), e.Error())
-	if p.OwnProcess {
+	if p.OwnProcess && p.Arguments.Mode != ModeVersion { // -bV is how a configuration is checked
 		catalog.LogMistake(p.World, e)
 	}
 }
