@@ -87,7 +87,7 @@ func (r *Run) Begin() error {
 		r.ReturnPath = a.ReturnPath
 	}
 	g := r.Transport.Generic
-	if g.ReturnPath != "" {
+	if r.Transport.Instance.Set["return_path"] { // it may be set to nothing
 		v, err := r.Expand(string(g.ReturnPath), "return_path")
 		switch {
 		case err == nil:

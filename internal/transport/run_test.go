@@ -34,6 +34,7 @@ func TestHeader(t *testing.T) {
 		{name: "as it is", want: plain},
 		{name: "trace fields first", options: []string{"return_path_add", "yes", "envelope_to_add", "yes", "delivery_date_add", "yes"},
 			want: "Return-path: <sender@s.test>\nEnvelope-to: userx@test.ex\nDelivery-date: Tue, 02 Mar 1999 09:44:33 +0000\n" + plain},
+		{name: "empty return path", options: []string{"return_path_add", "yes", "return_path", ""}, want: "Return-path: <>\n" + plain},
 		{name: "added and removed", options: []string{"headers_add", "X-A: $local_part_data\nX-B: two", "headers_remove", "received : FROM:message-*"},
 			want: "Subject: hello\nX-A: userx\nX-B: two\n"},
 		{name: "router's changes come first", options: []string{"headers_add", "X-T: t"}, change: func(r *transport.Run) {
