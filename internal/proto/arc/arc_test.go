@@ -320,6 +320,10 @@ func TestCombine(t *testing.T) {
 		ok     bool
 	}{
 		{"Authentication-Results: a.example; arc=none\nauthentication-results : A.Example;\n\tarc=pass (i=1);\n\tspf=pass\n", "a.example; arc=none;\n\tarc=pass (i=1);\n\tspf=pass", None, true},
+		// what stands below the domain's own set is older
+		{"Authentication-Results: a.example; arc=pass\nARC-Seal: i=2; d=b.example\nARC-Seal: i=1; d=A.example\nAuthentication-Results: a.example; arc=none\n", "a.example; arc=pass", Pass, true},
+		{"Authentication-Results: a.example; arc=pass\nARC-Seal: i=1; d=b.example\nAuthentication-Results: a.example; spf=none\n", "a.example; arc=pass;\n\tspf=none", Pass, true},
+		{"ARC-Seal: i=1; d=a.example\nAuthentication-Results: a.example; arc=none\n", "a.example; arc=none", None, true},
 		{"Authentication-Results: b.example; arc=none\n", "a.example; none", "", false},
 		{"Authentication-Results: a.example\n", "a.example; none", "", true},
 		{"Authentication-Results: a.example 1; none\nAuthentication-Results: a.example;spf=pass\n", "a.example; spf=pass", "", true},

@@ -217,7 +217,32 @@ const maxResults = 64 << 10
 // ARC-Authentication-Results field behind the instance number: the results as they stand, those of the topmost field first. remoteIP, unless
 // "", stands first. Status is the result of the method arc in the topmost field that has one, "" for none. It is false where the domain has
 // no such field. Fields whose authserv-id does not stand plainly in front do not count, nor do those that cannot be read.
+//
+// When a message passes through a domain again, the fields below the domain's newest set are of an earlier time, and recorded in that set: they count
+// only where there are no others.
 func Combine(fields []string, admd, remoteIP string) (payload string, status Result, ok bool) {
+	var recent, earlier []string
+	for i, f := range fields {
+		if k, is := fieldKind(f); is && k != results && earlier == nil {
+			if _, tags, _ := read(k, f); sameDomain(tags, admd) {
+				recent, earlier = fields[:i], fields[i:]
+			}
+		}
+	}
+	if earlier != nil {
+		if payload, status, ok = combine(recent, admd, remoteIP); ok {
+			return payload, status, ok
+		}
+	}
+	return combine(fields, admd, remoteIP)
+}
+
+func sameDomain(tags dkim.Tags, domain string) bool {
+	d, _ := tags.Get("d")
+	return strings.EqualFold(d, domain)
+}
+
+func combine(fields []string, admd, remoteIP string) (payload string, status Result, ok bool) {
 	var b strings.Builder
 	b.WriteString(admd)
 	if remoteIP != "" {
@@ -225,16 +250,8 @@ func Combine(fields []string, admd, remoteIP string) (payload string, status Res
 	}
 	some := false
 	for _, f := range fields {
-		name, value, _ := strings.Cut(f, ":")
-		if !strings.EqualFold(strings.TrimRight(name, " \t"), authres.FieldName) {
-			continue
-		}
-		id, text, err := authres.Split(value)
-		if err != nil || !strings.EqualFold(id, admd) || !strings.HasPrefix(strings.TrimLeft(value, " \t\r\n"), id) {
-			continue
-		}
-		h, err := authres.Parse(value)
-		if err != nil || b.Len()+len(text) > maxResults {
+		h, value, text := own(f, admd)
+		if h == nil || b.Len()+len(text) > maxResults {
 			continue
 		}
 		ok = true
@@ -243,15 +260,36 @@ func Combine(fields []string, admd, remoteIP string) (payload string, status Res
 				status = Result(r.Result)
 			}
 		}
-		if len(h.Results) > 0 {
+		switch {
+		case len(h.Results) == 0:
+			continue
+		case some:
+			b.WriteString(";\n\t" + text)
+		default:
 			b.WriteString(";" + lead(value, text) + text)
-			some = true
 		}
+		some = true
 	}
 	if !some {
 		b.WriteString("; none")
 	}
 	return strings.ReplaceAll(b.String(), "\r\n", "\n"), status, ok
+}
+
+// own reads an Authentication-Results field of the domain; nil for any other field. value is its payload, text that of its results.
+func own(field, admd string) (h *authres.Header, value, text string) {
+	name, value, _ := strings.Cut(field, ":")
+	if !strings.EqualFold(strings.TrimRight(name, " \t"), authres.FieldName) {
+		return nil, "", ""
+	}
+	id, text, err := authres.Split(value)
+	if err != nil || !strings.EqualFold(id, admd) || !strings.HasPrefix(strings.TrimLeft(value, " \t\r\n"), id) {
+		return nil, "", ""
+	}
+	if h, err = authres.Parse(value); err != nil {
+		return nil, "", ""
+	}
+	return h, value, text
 }
 
 // lead is the white space before text in value, at least a space.
