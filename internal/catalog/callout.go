@@ -14,7 +14,7 @@ import (
 
 // callout asks the hosts of an address about it, for verify = .../callout.
 func (s *Server) callout(ctx context.Context, sc *expand.Scope, c route.Callout) route.CalloutResult {
-	k := &callout.Caller{DB: s.Hints, Transport: s.calloutTransport, Log: s.mainLog}
+	k := &callout.Caller{DB: s.Hints, Transport: s.calloutTransport, Log: s.mainLog, Panic: s.panicLog}
 	return k.Call(ctx, sc, c)
 }
 

@@ -86,6 +86,7 @@ type refusal struct {
 }
 
 func (s *Session) refuseAs(r refusal) bool {
+	s.applyControls() // of the ACL that refuses, too
 	o := &r.outcome
 	userMessage := o.UserMessage
 	drop := o.Verdict == acl.FailDrop

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"os"
 	"strconv"
 	"strings"
 	"syscall"
@@ -42,8 +43,8 @@ type Caller struct {
 	DB *hints.DB
 	// Transport tells about a transport by name, for the address at hand.
 	Transport func(ctx context.Context, s *expand.Scope, name string, a *mail.Address) (*Transport, error)
-	// Log writes a line to the main log.
-	Log func(s *expand.Scope, line string)
+	// Log writes a line to the main log, Panic to main and panic log.
+	Log, Panic func(s *expand.Scope, line string)
 }
 
 // work is one callout.
@@ -213,6 +214,10 @@ func (w *work) once(h mail.Host) (r route.CalloutResult, failure string, done, a
 		e := asError(err)
 		if expired {
 			timedOut(e)
+		}
+		var call *os.SyscallError
+		if errors.As(err, &call) && call.Syscall == "bind" && w.Panic != nil { // the option interface of the transport is wrong
+			w.Panic(w.s, "recipient verify defer (making callout connection): T="+w.c.Transport+" "+text(e))
 		}
 		if e.Kind == smtpclient.Refused && e.Reply.Permanent() {
 			w.domain.Result, w.asked = hints.Rejected, true
