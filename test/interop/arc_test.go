@@ -154,7 +154,7 @@ func TestARCChains(t *testing.T) {
 	}
 	names := []string{"exigo", "dkimpy", "Mail::DKIM"}
 	sealers := []sealer{own,
-		startCounterpart(t, []string{"/usr/bin/python3", "-c", "import dkim, authres"}, "/usr/bin/python3", "testdata/arc.py", file, record),
+		startCounterpart(t, []string{"/usr/bin/python3", "-c", "import dkim, authres"}, "/usr/bin/python3", "-I", "testdata/arc.py", file, record),
 		startCounterpart(t, []string{"perl", "-e", "use Mail::DKIM::ARC::Signer"}, "perl", "testdata/arc.pl", file, record)}
 	for start := range sealers {
 		message := "From: a@first.example\r\nTo: b@last.example\r\nSubject: a chain\r\n  that is folded\r\nMessage-ID: <1@first.example>\r\n\r\nThe  body \r\n\r\nof it.\r\n\r\n\r\n"
