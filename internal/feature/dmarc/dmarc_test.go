@@ -27,6 +27,7 @@ _dmarc.all.example.    TXT "v=DMARC1; p=none; fo=1; ruf=mailto:r@all.example"
 _dmarc.d.example.      TXT "v=DMARC1; p=none; fo=d; ruf=mailto:r@d.example"
 _dmarc.s.example.      TXT "v=DMARC1; p=none; fo=s; ruf=mailto:r@s.example"
 _dmarc.org.example.    TXT "v=DMARC1; p=reject; sp=quarantine"
+other.example.         TXT "v=spf1 -all"
 _dmarc.gov.example.    TXT "v=DMARC1; p=quarantine; psd=y"
 `
 
@@ -196,6 +197,9 @@ func TestFailureReports(t *testing.T) {
 		b.run(acl.Data, "dmarc_status = *")
 		to, kind := "", ""
 		for _, r := range b.reports {
+			if strings.HasSuffix(x.spf, "l other.example") != strings.Contains(r.Text, "\nSPF-DNS: txt : other.example :\n\t\"v=spf1 -all\"\n") {
+				t.Errorf("%s: %s", x.from, r.Text)
+			}
 			to += strings.Join(r.Recipients, " ")
 			_, kind, _ = strings.Cut(r.Text, "\nAuth-Failure: ")
 			kind, _, _ = strings.Cut(kind, "\n")

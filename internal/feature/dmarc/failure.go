@@ -93,7 +93,7 @@ func (r *room) report(ctx context.Context, run *acl.Run, st *state, options *set
 		return
 	}
 	sender, from := author(s, options)
-	f := failure(s, st, q, what)
+	f := failure(ctx, s, st, q, what)
 	f.From, f.To = from, strings.Join(to, ",\n\t")
 	if err := run.Services.SendReport(ctx, s, acl.Report{Sender: sender, Recipients: to, Text: f.Text(boundary(s))}); err != nil {
 		s.Panic("DMARC: failure report could not be sent: %v", err)
@@ -134,7 +134,7 @@ func author(s *expand.Scope, options *settings) (sender, from string) {
 }
 
 // failure collects what the report says.
-func failure(s *expand.Scope, st *state, q dmarc.Query, what string) *dmarc.Failure {
+func failure(ctx context.Context, s *expand.Scope, st *state, q dmarc.Query, what string) *dmarc.Failure {
 	m, o := s.Message, &st.outcome
 	f := &dmarc.Failure{Subject: "DMARC failure report for " + o.Domain + " from " + eventAddress(s), UserAgent: "Exim " + s.Engine.World.Version + " (exigo)",
 		ReportingMTA: s.Settings().PrimaryHostname, Arrival: m.Received, Source: s.Session.Host.Unmap().WithZone(""), MailFrom: m.Sender, Domain: o.Domain, Kind: what,
@@ -147,11 +147,7 @@ func failure(s *expand.Scope, st *state, q dmarc.Query, what string) *dmarc.Fail
 	} else {
 		f.Result = fmt.Sprintf("%s; dmarc=%s header.from=%s", f.ReportingMTA, o.Result, o.Domain)
 	}
-	for _, v := range m.Verdicts {
-		if v.Method == "dkim" && property(v, "d") != "" && f.SignatureDomain == "" {
-			f.SignatureDomain, f.Selector = property(v, "d"), property(v, "s")
-		}
-	}
+	evidence(ctx, s, f, q)
 	var header strings.Builder
 	for _, h := range m.Headers {
 		if h.Type != '*' && !(h.Type == 'P' && m.ID != "" && strings.Contains(h.Text, "id "+m.ID)) { // ours may name the recipient
@@ -161,6 +157,33 @@ func failure(s *expand.Scope, st *state, q dmarc.Query, what string) *dmarc.Fail
 	f.Header = header.String()
 	return f
 }
+
+// evidence adds the signature, a failing one rather than another, and the SPF record (RFC 6591 sections 3.2 and 3.3).
+func evidence(ctx context.Context, s *expand.Scope, f *dmarc.Failure, q dmarc.Query) {
+	for _, failing := range []bool{true, false} {
+		for _, v := range s.Message.Verdicts {
+			if v.Method == "dkim" && property(v, "d") != "" && f.SignatureDomain == "" && (v.Result == "fail" || !failing) {
+				f.SignatureDomain, f.Identity, f.Selector = property(v, "d"), property(v, "i"), property(v, "s")
+			}
+		}
+	}
+	f.SPFDomain = dmarc.Domain(q.SPF.Domain)
+	if f.SPFDomain == "" || q.SPF.Result == "none" {
+		return
+	}
+	texts, err := Resolver(s.Engine.World).TXT(ctx, f.SPFDomain)
+	if err != nil {
+		return
+	}
+	for _, text := range texts {
+		if len(text) >= 6 && len(text) <= maxSPFRecord && strings.EqualFold(text[:6], "v=spf1") {
+			f.SPFRecord = text
+		}
+	}
+}
+
+// maxSPFRecord bounds the record that is quoted, which is one line.
+const maxSPFRecord = 900
 
 func eventAddress(s *expand.Scope) string { return s.Session.Host.Unmap().WithZone("").String() }
 

@@ -64,8 +64,10 @@ type Failure struct {
 	SPFAligned, DKIMAligned bool
 	// Delivery is "delivered", "spam", "policy", "reject" or "other".
 	Delivery string
-	// Signature is the domain and selector of the signature that is reported, if any.
-	SignatureDomain, Selector string
+	// SignatureDomain, Identity and Selector are d=, i= and s= of the signature that is reported, if any.
+	SignatureDomain, Identity, Selector string
+	// SPFDomain and SPFRecord are the domain that SPF was asked about and its record, if known.
+	SPFDomain, SPFRecord string
 	// Header is the message's header section with LF line ends.
 	Header string
 }
@@ -97,7 +99,11 @@ func (f *Failure) Text(boundary string) string {
 	field("Auth-Failure", f.Kind)
 	field("Identity-Alignment", f.alignment())
 	field("DKIM-Domain", f.SignatureDomain)
+	field("DKIM-Identity", f.Identity)
 	field("DKIM-Selector", f.Selector)
+	if f.SPFRecord != "" {
+		fmt.Fprintf(&b, "SPF-DNS: txt : %s :\n\t\"%s\"\n", line(f.SPFDomain), quotable(f.SPFRecord))
+	}
 	field("Delivery-Result", f.Delivery)
 	fmt.Fprintf(&b, "\n--%s\nContent-Type: text/rfc822-headers\n\n%s\n--%s--\n", boundary, quoted(f.Header), boundary)
 	return b.String()

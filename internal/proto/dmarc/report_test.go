@@ -103,7 +103,7 @@ func split(t *testing.T, text string) (parts []part, header mail.Header) {
 func TestFailure(t *testing.T) {
 	f := &Failure{From: "Mailer <m@receiver.example>", To: "ruf@example.com", Subject: "FW: hello\nBcc: x", UserAgent: "exigo", ReportingMTA: "mx.receiver.example",
 		Arrival: time.Date(1999, 3, 2, 9, 44, 33, 0, time.UTC), Source: netip.MustParseAddr("::ffff:192.0.2.1"), MailFrom: "a@b.example\r\nEvil: x", Domain: "example.com",
-		Result: "mx.receiver.example;\n\tdmarc=fail header.from=example.com\n", Kind: "dmarc", Delivery: "reject", SignatureDomain: "x.example", Selector: "sel",
+		Result: "mx.receiver.example;\n\tdmarc=fail header.from=example.com\n", Kind: "dmarc", Delivery: "reject", SignatureDomain: "x.example", Identity: "@x.example", Selector: "sel", SPFDomain: "b.example", SPFRecord: `v=spf1 "x" -all`,
 		Header: "From: a@example.com\nSubject: x\n--B0undary--\n\n\x00Evil\r: y\n"}
 	parts, header := split(t, f.Text("B0undary"))
 	if len(parts) != 3 || header.Get("Bcc") != "" || !strings.HasPrefix(header.Get("Content-Type"), "multipart/report; report-type=feedback-report;") {
@@ -115,7 +115,7 @@ func TestFailure(t *testing.T) {
 	}
 	for name, want := range map[string]string{"Feedback-Type": "auth-failure", "Version": "1", "User-Agent": "exigo", "Auth-Failure": "dmarc", "Source-Ip": "192.0.2.1", "Identity-Alignment": "none",
 		"Reported-Domain": "example.com", "Authentication-Results": "mx.receiver.example; dmarc=fail header.from=example.com", "Arrival-Date": "Tue, 02 Mar 1999 09:44:33 +0000", "Evil": "",
-		"Delivery-Result": "reject", "Dkim-Domain": "x.example", "Dkim-Selector": "sel", "Reporting-Mta": "dns; mx.receiver.example", "Original-Mail-From": "<a@b.example??Evil: x>"} {
+		"Delivery-Result": "reject", "Dkim-Domain": "x.example", "Dkim-Selector": "sel", "Dkim-Identity": "@x.example", "Spf-Dns": `txt : b.example : "v=spf1 _x_ -all"`, "Reporting-Mta": "dns; mx.receiver.example", "Original-Mail-From": "<a@b.example??Evil: x>"} {
 		if got := m.Header.Get(name); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}
