@@ -307,7 +307,7 @@ func (d *Daemon) reload(ctx context.Context) {
 	}
 }
 
-// shut ends the daemon: no new connections; sessions end when their clients' commands are answered.
+// shut ends the daemon: no new connections; sessions end when their clients' commands are answered, and deliveries under way when they are done.
 func (d *Daemon) shut() {
 	for _, l := range d.listeners {
 		l.Close()
@@ -315,9 +315,12 @@ func (d *Daemon) shut() {
 	if d.pidFile != "" {
 		os.Remove(d.pidFile)
 	}
+	ctx, giveUp := context.WithCancel(context.Background())
+	defer giveUp()
 	done := make(chan struct{})
 	go func() {
 		d.sessions.Wait()
+		d.server().Index.Close(ctx)
 		close(done)
 	}()
 	select {
@@ -326,7 +329,7 @@ func (d *Daemon) shut() {
 	}
 }
 
-// shutdownPatience is how long sessions under way may take to end.
+// shutdownPatience is how long sessions and deliveries under way may take to end.
 const shutdownPatience = 3 * time.Second
 
 // writePIDFile writes the process id where other programs look for it. With -oX there is none unless -oP names one.
