@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -120,5 +121,51 @@ Authentication-Results: mx.test;
 	}
 	if left, _ := filepath.Glob(filepath.Join(os.TempDir(), "exigo-check-mail-*")); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
+	}
+}
+
+// TestCheckMailHostile: what a message can ask of us is bounded, and nothing of it passes.
+func TestCheckMailHostile(t *testing.T) {
+	set := func(i int, tags string) string {
+		return fmt.Sprintf("ARC-Seal: i=%[1]d; a=rsa-sha256; cv=pass; d=d%[1]d.example; s=s; b=AAAA%[2]s\nARC-Message-Signature: i=%[1]d; a=rsa-sha256; c=relaxed/simple; d=d%[1]d.example; "+
+			"s=s; h=from; bh=AAAA; b=AAAA%[2]s\nARC-Authentication-Results: i=%[1]d; d%[1]d.example; spf=pass\n", i, tags)
+	}
+	var sets, lengths strings.Builder
+	for i := range 50 {
+		sets.WriteString(set(i+1, ""))
+		lengths.WriteString(set(i+1, fmt.Sprintf("; l=%d", 1000*i)))
+	}
+	const from = "From: a@b.example\n"
+	signature := "DKIM-Signature: v=1; a=rsa-sha256; d=%d.example; s=s; h=from; bh=frcCV1k9oG9oKj3dpUqdJg1PxRT2RSN/XKdLCPjaYaY=; b=AAAA\n"
+	var signatures strings.Builder
+	for i := range 2000 {
+		fmt.Fprintf(&signatures, signature, i)
+	}
+	for name, head := range map[string]string{
+		"sets": sets.String(), "lengths": lengths.String(), "the same set": strings.Repeat(set(1, ""), 1000), "set 51": set(51, ""), "signatures": signatures.String(),
+		"nesting": "Authentication-Results: " + strings.Repeat("(", 50000) + "\n", "tags": "ARC-Seal: " + strings.Repeat("i=1;", 20000) + "\nDKIM-Signature: " + strings.Repeat("a=;", 20000) + "\n",
+		"includes": "Return-Path: <a@loop.example>\n",
+	} {
+		world := testkit.NewWorld(t)
+		world.Zones.Add(`loop.example. TXT "v=spf1 include:loop.example include:loop.example -all"` + "\n")
+		file := filepath.Join(t.TempDir(), "m")
+		if err := os.WriteFile(file, []byte(head+from+"\n"+strings.Repeat("body\n", 20000)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		var r mailReport
+		if err := checkMail([]string{file, "--ip=192.0.2.1", "--json"}, world.World, &out); err != nil {
+			t.Errorf("%s: %v", name, err)
+		} else if err := json.Unmarshal(out.Bytes(), &r); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if len(r.Verdicts) < 3 || len(r.DNS) > 40 {
+			t.Errorf("%s: %d verdicts, %d questions", name, len(r.Verdicts), len(r.DNS))
+		}
+		for _, v := range r.Verdicts {
+			if v.Result == "pass" {
+				t.Errorf("%s: %+v", name, v)
+			}
+		}
 	}
 }
