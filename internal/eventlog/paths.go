@@ -76,6 +76,11 @@ func fileName(pattern string, to Stream, now time.Time) string {
 	return before + after
 }
 
+// dated tells whether the names of a pattern change with time.
+func dated(pattern string) bool {
+	return strings.Contains(pattern, "%D") || strings.Contains(pattern, "%M")
+}
+
 // DebugPath is the file for debugging output with a tag (control = debug), "" if logs go to no file.
 func (l *Log) DebugPath(tag string) string {
 	l.mu.Lock()
@@ -146,7 +151,7 @@ func (l *Log) writeFile(to Stream, b []byte, now time.Time) error {
 
 // current tells whether the open file still has its name.
 func (l *Log) current(f *file, to Stream, now time.Time) bool {
-	if strings.Contains(l.targets.path, "%") && fileName(l.targets.path, to, now) != f.name {
+	if dated(l.targets.path) && fileName(l.targets.path, to, now) != f.name {
 		return false
 	}
 	var st syscall.Stat_t
