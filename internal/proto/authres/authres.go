@@ -82,8 +82,13 @@ func (r *Result) write(b *strings.Builder) {
 	if r.Break {
 		b.WriteString("\n\t\t")
 	}
+	reason := ""
 	if r.Reason != "" {
-		b.WriteString(" reason=" + Quote(r.Reason))
+		reason = " reason=" + Quote(r.Reason)
+	}
+	if r.Method != "" {
+		b.WriteString(reason)
+		reason = ""
 	}
 	for _, p := range r.Properties {
 		b.WriteString(space)
@@ -93,6 +98,7 @@ func (r *Result) write(b *strings.Builder) {
 		}
 		b.WriteString(clean(p.Name) + "=" + Value(p.Value))
 	}
+	b.WriteString(reason) // where there is no method
 }
 
 // clean keeps control characters out of words that are written as they are.

@@ -101,7 +101,7 @@ func TestField(t *testing.T) {
 
 // FuzzParse: whatever is read is written so that it reads the same.
 func FuzzParse(f *testing.F) {
-	for _, s := range []string{"a; b=c (d) e.f=g", `x 1; none`, `x; a/1=b reason="c" d.e="f"@g (h(i))`, "x;a.b=c;d=e"} {
+	for _, s := range []string{"a; b=c (d) e.f=g", `x 1; none`, `x; a/1=b reason="c" d.e="f"@g (h(i))`, "x;a.b=c;d=e", `x;a.b=c reason="d";e=f`} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
