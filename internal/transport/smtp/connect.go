@@ -67,9 +67,6 @@ func clientSettings(ctx context.Context, r *transport.Run, h *mail.Host, p Purpo
 			set.DSCP = n
 		}
 	}
-	if r.AllOrNone {
-		set.NoPipelining, set.NoChunking = true, true // no data before all recipients are known to be good
-	}
 	var err error
 	if set.Source, err = source(r, s, h); err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ import (
 	"exigo/internal/outside"
 	"exigo/internal/retry"
 	"exigo/internal/testkit"
+	"exigo/internal/transport"
 	"exigo/internal/transport/transporttest"
 )
 
@@ -113,28 +114,32 @@ func TestRetryTimes(t *testing.T) {
 		dialled string
 		result  mail.Result
 		text    string
+		skipped bool
 	}{
 		{name: "unknown", dialled: "1:25 2:25", result: mail.Deferred},
-		{name: "one waits", records: map[string]retry.Record{one: waiting}, dialled: "2:25", result: mail.Deferred},
-		{name: "message waits", records: map[string]retry.Record{one + ":10HmaX-000000005vi-0000": waiting}, dialled: "2:25", result: mail.Deferred},
-		{name: "both wait", records: map[string]retry.Record{one: waiting, two: waiting}, result: mail.Deferred, text: "retry time not reached for any host for 'test.ex'"},
+		{name: "one waits", records: map[string]retry.Record{one: waiting}, dialled: "2:25", result: mail.Deferred, skipped: true},
+		{name: "message waits", records: map[string]retry.Record{one + ":10HmaX-000000005vi-0000": waiting}, dialled: "2:25", result: mail.Deferred, skipped: true},
+		{name: "both wait", records: map[string]retry.Record{one: waiting, two: waiting}, result: mail.Deferred, text: "retry time not reached for any host for 'test.ex'", skipped: true},
 		{name: "forced", records: map[string]retry.Record{one: waiting, two: waiting}, change: func(f *transporttest.Fixture) { f.Run.Force = true }, dialled: "1:25 2:25", result: mail.Deferred},
 		{name: "old message", records: map[string]retry.Record{one: waiting, two: waiting}, change: func(f *transporttest.Fixture) {
 			f.Run.Message.Received = now.Add(-5 * 24 * time.Hour)
 		}, dialled: "1:25 2:25", result: mail.Deferred},
 		{name: "due", records: map[string]retry.Record{one: due, two: due}, dialled: "1:25 2:25", result: mail.Deferred},
 		{name: "past cutoff", records: map[string]retry.Record{one: over, two: over}, result: mail.Failed, text: longTime + "(and retry time not reached)"},
-		{name: "one past cutoff", records: map[string]retry.Record{one: over, two: waiting}, result: mail.Deferred, text: "retry time not reached for any host for 'test.ex'"},
+		{name: "one past cutoff", records: map[string]retry.Record{one: over, two: waiting}, result: mail.Deferred, text: "retry time not reached for any host for 'test.ex'", skipped: true},
 		{name: "past cutoff and due", records: map[string]retry.Record{one: overDue, two: over}, dialled: "1:25", result: mail.Deferred},
 		{name: "past cutoff, tried at once", records: map[string]retry.Record{one: over, two: over}, options: []string{"delay_after_cutoff", "no"}, dialled: "1:25 2:25", result: mail.Deferred},
 		{name: "past cutoff, tried since", records: map[string]retry.Record{one: over, two: over}, options: []string{"delay_after_cutoff", "no"},
 			change: func(f *transporttest.Fixture) { f.Run.Message.Received = now.Add(-2 * time.Hour) }, result: mail.Failed, text: longTime + "and were last tried after this message arrived"},
 		{name: "by name", records: map[string]retry.Record{"T:[192.0.2.1]": waiting, "T:[192.0.2.2]": waiting}, options: []string{"retry_include_ip_address", "no"}, result: mail.Deferred,
-			text: "retry time not reached for any host for 'test.ex'"},
-		{name: "another port", records: map[string]retry.Record{one: waiting, two + ":26": waiting}, options: []string{"port", "26"}, dialled: "1:26", result: mail.Deferred},
+			text: "retry time not reached for any host for 'test.ex'", skipped: true},
+		{name: "another interface", records: map[string]retry.Record{one: waiting, two + "/192.0.2.9": waiting}, options: []string{"interface", "192.0.2.9"}, dialled: "1:25", result: mail.Deferred, skipped: true},
+		{name: "another port", records: map[string]retry.Record{one: waiting, two + ":26": waiting}, options: []string{"port", "26"}, dialled: "1:26", result: mail.Deferred, skipped: true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			var run *transport.Run
 			got, o, _ := dialled(t, func(f *transporttest.Fixture) {
+				run = f.Run
 				f.Run.Services.Remote = &Services{Retry: records(c.records), Rules: retry.New([]retry.Rule{rule})}
 				if c.change != nil {
 					c.change(f)
@@ -142,6 +147,9 @@ func TestRetryTimes(t *testing.T) {
 			}, append([]string{"hosts", "192.0.2.1 : 192.0.2.2"}, c.options...)...)
 			if got != c.dialled || o.Result != c.result || o.Message != c.text {
 				t.Errorf("dialled %q: %d %q", got, o.Result, o.Message)
+			}
+			if run.Addresses[0].HostSkipped != c.skipped {
+				t.Errorf("skipped: %v", !c.skipped)
 			}
 		})
 	}

@@ -181,6 +181,9 @@ func TestDialogues(t *testing.T) {
 		{name: "authentication wanted", to: "a", options: []string{"hosts_require_auth", "*"}, script: plain + quit,
 			want: "a == (-42) authentication required but server did not advertise AUTH support [T:h1.test:192.0.2.1 -42 0]\n"},
 		{name: "long lines", to: "a", options: []string{"message_linelength_limit", "10"}, script: "refused", want: "a ** message has lines too long for transport (received 999, limit 10)\n"},
+		{name: "all or none", to: "a b", script: pipe + from + rcpt("a", "b") + "S: 250 OK\nS: 250 OK\nS: 450 later\n" + quit,
+			want: "a == (-44) H=h1.test SMTP error from remote mail server after RCPT TO:<b@test.ex>: 450 later\n" +
+				"b == (-44) H=h1.test SMTP error from remote mail server after RCPT TO:<b@test.ex>: 450 later [R:b@test.ex:<sender@s.test> -44 50]\n"},
 		{name: "bad helo", to: "a", options: []string{"helo_data", "${if eq{a}{b}"}, script: "", want: ""},
 	} {
 		if c.want == "" {
@@ -194,6 +197,8 @@ func TestDialogues(t *testing.T) {
 				m.BodyType, m.Ret, m.EnvID = 8, "HDRS", "e1"
 				m.Lines, m.Size = 0, 83
 				k.Run.Addresses[0].Notify, k.Run.Addresses[0].ORCPT = mail.NotifySuccess|mail.NotifyDelay, "rfc822;x@y"
+			case "all or none":
+				k.Run.AllOrNone = true
 			case "long lines":
 				k.Run.Message.MaxReceivedLine = 999
 			}

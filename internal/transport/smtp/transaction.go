@@ -121,7 +121,9 @@ func (t *transaction) refuseAll(addrs []*mail.Address) {
 	t.unclean()
 	for _, a := range addrs {
 		if a.Outcome.Result == mail.Failed || a.Outcome.Result == mail.Deferred {
-			t.d.settle(addrs, a.Outcome)
+			o := a.Outcome
+			o.RetryKeys = nil
+			t.d.settle(addrs, o)
 			return
 		}
 	}
@@ -285,6 +287,11 @@ func (t *transaction) envelope(line string, addrs []*mail.Address) problem {
 	}
 	for _, a := range addrs {
 		if p := t.put(rcptCommand, t.rcpt(a), a); p.bad() || t.mailRefused != nil {
+			return p
+		}
+	}
+	if t.d.run.AllOrNone { // no data before all recipients are known to be good
+		if p := t.sync(); p.bad() || len(t.ok) < len(addrs) {
 			return p
 		}
 	}
