@@ -61,7 +61,8 @@ func demo(args []string, world *outside.World, out io.Writer) error {
 		return err
 	}
 	done := make(chan error, 1)
-	d := &Daemon{Program: &Program{World: world, Server: server, Stdout: out, Stderr: out}, Server: server, Arguments: &Arguments{}}
+	a := &Arguments{Mode: ModeDaemon}
+	d := &Daemon{Program: &Program{World: world, Server: server, Stdout: out, Stderr: out, Arguments: a}, Server: server, Arguments: a}
 	go func() { done <- d.Run(ctx) }()
 	if err := demoMessage(ctx, port, out); err != nil {
 		stop()
