@@ -29,14 +29,24 @@ func (d *delivery) session(h *mail.Host, more bool) problem {
 			return d.setupFailed(err, h)
 		}
 	}
-	p, answered := d.copies(c, h, more)
+	p, answered, rest := d.copies(c, h, more, d.unsettled())
 	if reused && p.bad() && p.err.Kind == smtpclient.Closed && !answered {
 		// The server had lost patience while the connection waited: that says nothing of the message.
 		c.Close()
 		if c, err = d.connect(set); err != nil {
 			return d.setupFailed(err, h)
 		}
-		p, _ = d.copies(c, h, more)
+		p, _, rest = d.copies(c, h, more, d.unsettled())
+	}
+	for len(rest) > 0 && d.ctx.Err() == nil { // the server takes no more messages on one connection
+		c.Quit()
+		if c, err = d.connect(set); err != nil {
+			return d.setupFailed(err, h)
+		}
+		var next problem
+		if next, _, rest = d.copies(c, h, more, rest); next.about != noError {
+			p = next
+		}
 	}
 	d.part(c)
 	return p
@@ -50,35 +60,39 @@ func (d *delivery) connect(set *smtpclient.Settings) (*smtpclient.Conn, error) {
 	return c, err
 }
 
-// copies sends the message, in as many copies as max_rcpt and the server's own limit (452 after some recipients were accepted)
-// ask for. answered tells whether the server said anything at all.
-func (d *delivery) copies(c *smtpclient.Conn, h *mail.Host, more bool) (p problem, answered bool) {
+// copies sends the message, in as many copies as max_rcpt and the server's own limits (LIMITS, or 452 after some recipients were
+// accepted) ask for. answered tells whether the server said anything at all; rest are those for whom another connection is needed.
+func (d *delivery) copies(c *smtpclient.Conn, h *mail.Host, more bool, addrs []*mail.Address) (p problem, answered bool, rest []*mail.Address) {
 	d.run.Scope.Outgoing = c.TLS
 	p = problem{about: noError}
-	for rest := d.unsettled(); len(rest) > 0; {
+	limits := limitsOf(c)
+	if d.run.AllOrNone {
+		limits = serverLimits{} // the server may refuse, but one copy it is
+	}
+	for rest = addrs; len(rest) > 0; {
+		if limits.exhausted(c) {
+			return p, answered, rest
+		}
 		if c.NeedsReset {
 			if _, err := c.Command("RSET", 2); err != nil {
 				t := &transaction{d: d, c: c, h: h, reused: c.Messages > 0}
-				return t.broken(err, aboutHost), answered
+				return t.broken(err, aboutHost), answered, nil
 			}
 			c.NeedsReset = false
 		}
-		batch := rest
-		if d.maxRcpt > 0 && len(batch) > d.maxRcpt {
-			batch = batch[:d.maxRcpt]
-		}
+		batch := rest[:limits.batch(rest, d.maxRcpt)]
 		t := &transaction{d: d, c: c, h: h, more: more, reused: c.Messages > 0}
 		one := t.run(batch)
 		answered = answered || t.answered
 		if one.bad() || one.about == aboutNothing || !c.Usable() {
-			return one, answered
+			return one, answered, nil
 		}
 		if one.about == aboutRecipients {
 			p = one
 		}
 		rest = append(t.excess, rest[len(batch):]...)
 	}
-	return p, answered
+	return p, answered, nil
 }
 
 // parked takes a connection from the pool, reset if the message before left it in the middle of something.
@@ -99,7 +113,7 @@ func (d *delivery) parked(set *smtpclient.Settings) *smtpclient.Conn {
 // part gives the connection to the pool, or ends it. In the conformance world only a message that waits for the host gets it.
 func (d *delivery) part(c *smtpclient.Conn) {
 	limit := d.settings.ConnectionMaxMessages
-	if !c.Usable() || limit > 0 && c.Messages >= limit || d.keepsNone(c) {
+	if !c.Usable() || limit > 0 && c.Messages >= limit || limitsOf(c).exhausted(c) || d.keepsNone(c) {
 		c.Quit()
 		return
 	}
