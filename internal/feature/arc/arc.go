@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"exigo/internal/acl"
+	"exigo/internal/config"
 	"exigo/internal/eventlog"
 	"exigo/internal/expand"
 	"exigo/internal/feature"
@@ -116,7 +117,7 @@ func fields(m *mail.Message) []string {
 
 // body has the body of a message with a chain hashed as it comes in. Where no ACL can ask for the result, nothing is done.
 func body(_ context.Context, s *expand.Scope, m *mail.Message) io.WriteCloser {
-	if !m.Session.SMTP {
+	if !m.Session.SMTP || option.Of[config.Main](s.Config.MainOptions()).ACLSMTPData == "" {
 		return nil
 	}
 	list := fields(m)

@@ -50,7 +50,7 @@ func newBench(t *testing.T) *bench {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), "configure")
-	if err := os.WriteFile(path, []byte("primary_hostname = a.example\nexim_user = root\n"), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte("primary_hostname = a.example\nexim_user = root\nacl_smtp_data = x\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	c, err := config.Read(config.Request{Path: path, World: b.world.World, SkipChecks: true, Registry: &config.Registry{Sets: []option.Set{config.MainOptions()}}})

@@ -369,3 +369,28 @@ func BenchmarkVerify(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkSeal(b *testing.B) {
+	k := newKeys(b)
+	long, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		b.Fatal(err)
+	}
+	k2048, _ := dkim.ParsePrivateKey(base64.StdEncoding.EncodeToString(x509.MarshalPKCS1PrivateKey(long)))
+	fields, _ := splitMessage(plain)
+	body := []byte(strings.Repeat("A line of the body of a message that is neither short nor long.\n", 160))
+	for name, key := range map[string]*dkim.PrivateKey{"ed25519": k.ed, "rsa2048": k2048} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				s := &Seal{Domain: "a.example", Selector: "s", Key: key, Header: dkim.Relaxed, Results: "a.example; arc=none", Names: []string{"From", "To", "Subject"}, Random: rand.Reader}
+				w, hash := s.NewBody(true)
+				w.Write(body)
+				w.Close()
+				if _, err := s.Set(fields, hash.Sum()); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
