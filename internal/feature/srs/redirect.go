@@ -118,7 +118,10 @@ func before(r *route.Run) (route.Outcome, bool) {
 			return outcome, false
 		}
 	}
-	if forward {
+	switch {
+	case forward && r.Router.Set["one_time"]: // what is spooled in the address's place would go out with the original sender
+		return r.Postpone(0, "%s router: srs may not be used with one_time", r.Router.Name), false
+	case forward:
 		return w.forward()
 	}
 	return 0, true
