@@ -246,7 +246,7 @@ func combine(fields []string, admd, remoteIP string) (payload string, status Res
 	var b strings.Builder
 	b.WriteString(admd)
 	if remoteIP != "" {
-		b.WriteString("; smtp.remote-ip=" + remoteIP)
+		b.WriteString("; smtp.remote-ip=" + authres.Value(remoteIP))
 	}
 	some := false
 	for _, f := range fields {

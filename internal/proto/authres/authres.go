@@ -165,8 +165,8 @@ func Value(s string) string {
 	return s
 }
 
-// plainByte tells whether a value with the character needs no quotes. More characters than those of RFC 2045's token may stand: ":" of IPv6
-// addresses, "@", and "/", "=" of base64.
+// plainByte tells whether a value with the character needs no quotes: those of RFC 2045's token, and "@" of addresses. So IPv6 addresses are quoted:
+// there are readers that obey the grammar.
 func plainByte(c byte) bool {
-	return c > ' ' && c != 0x7f && strings.IndexByte(`()<>,;\"`, c) < 0
+	return c > ' ' && c != 0x7f && strings.IndexByte(`()<>,;:\"/[]?=`, c) < 0
 }

@@ -91,7 +91,7 @@ func TestField(t *testing.T) {
 			`Authentication-Results: h??X: y 1;` + "\n\t" + `a/2=b (x\) c.d=e \(y) reason="a\"\\?" c.d="a;b" c.e="" c.f="a?? b\"\\"`},
 		{Header{ID: "h", Results: []Result{{Method: "a", Result: "b", Comment: `odd \`}, {Method: "a", Result: "b", Comment: "("}, {Method: "a", Result: "b", Comment: "a)(b"},
 			{Properties: []Property{{"smtp", "remote-ip", "::1"}}}}},
-			"Authentication-Results: h;\n\ta=b (odd \\\\);\n\ta=b (\\();\n\ta=b (a)(b);\n\tsmtp.remote-ip=::1"},
+			"Authentication-Results: h;\n\ta=b (odd \\\\);\n\ta=b (\\();\n\ta=b (a)(b);\n\tsmtp.remote-ip=\"::1\""},
 	} {
 		if got := x.h.Field(); got != x.want {
 			t.Errorf("\n got %q\nwant %q", got, x.want)
