@@ -20,6 +20,7 @@ import (
 	"exigo/internal/feature/prdr"
 	"exigo/internal/feature/proxyprotocol"
 	"exigo/internal/feature/requiretls"
+	"exigo/internal/feature/resumption"
 	"exigo/internal/feature/spf"
 	"exigo/internal/feature/srs"
 	"exigo/internal/lookup"
@@ -65,6 +66,7 @@ func Default() Catalog {
 		Features: []*feature.Feature{
 			proxyprotocol.Feature(),
 			requiretls.Feature(),
+			resumption.Feature(),
 			spf.Feature(),
 			dkim.Feature(),
 			arc.Feature(),   // behind dkim, whose signatures it seals

@@ -224,4 +224,4 @@ func (f Format) tls(l *Line, t *mail.TLS, server bool) {
 }
 
 // resumptionUsed is the bit of $tls_in_resumption that says the session resumed an earlier one.
-const resumptionUsed = 1 << 3
+const resumptionUsed = 1 << 4

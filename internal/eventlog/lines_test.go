@@ -63,7 +63,7 @@ func TestReceived(t *testing.T) {
 		{Name: "PRX", Place: eventlog.AfterHost, Received: func(*mail.Message, eventlog.Set) string { return "PRX=10.0.0.1" }},
 	}}
 	tls := remote()
-	tls.Session.TLS = &mail.TLS{Cipher: "TLS1.3:X:256", PeerDN: `CN="a"`, SNI: "sni.example", Resumption: 8, Verified: true}
+	tls.Session.TLS = &mail.TLS{Cipher: "TLS1.3:X:256", PeerDN: `CN="a"`, SNI: "sni.example", Resumption: 16, Verified: true}
 	for _, c := range []struct {
 		f    eventlog.Format
 		r    eventlog.Reception

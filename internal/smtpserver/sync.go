@@ -185,4 +185,4 @@ func (s *Session) tlsItems() string {
 }
 
 // resumed is the bit of $tls_in_resumption for a session that was resumed.
-const resumed = 1 << 3
+const resumed = 1 << 4
