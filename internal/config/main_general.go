@@ -79,7 +79,7 @@ func mainGeneralRows() []option.Row[Main] {
 			Doc: "Gives messages ids of 16 characters as Exim did up to 4.96, for daemons and tools of that time that share spool or logs."},
 		{Name: "split_spool_directory", Field: func(m *Main) any { return &m.SplitSpoolDirectory }, Doc: "Messages are kept in 62 subdirectories of input and msglog."},
 		{Name: "spool_directory", Default: "/var/spool/exim", Field: func(m *Main) any { return &m.SpoolDirectory }, Doc: "Directory of spool, hints and other state."},
-		{Name: "spool_wireformat", Field: func(m *Main) any { return &m.SpoolWireFormat }, Doc: "Spool data files keep the line ends of the wire."},
+		{Name: "spool_wireformat", Field: func(m *Main) any { return &m.SpoolWireFormat }, Doc: "Data files in the spool may keep the line ends of the wire; as the files are read by several programs, they never do."},
 		{Name: "timezone", Field: func(m *Main) any { return &m.Timezone }, Doc: "Time zone that replaces TZ of the environment."},
 		{Name: "trusted_groups", Field: func(m *Main) any { return &m.TrustedGroups }, Doc: "Groups whose members may set sender and origin of messages."},
 		{Name: "trusted_users", Field: func(m *Main) any { return &m.TrustedUsers }, Doc: "Users who may set sender and origin of messages."},
