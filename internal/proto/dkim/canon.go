@@ -200,7 +200,7 @@ func (b *Body) piece(p []byte) {
 	b.text(p)
 }
 
-var cr, sp = []byte{'\r'}, []byte{' '}
+var cr = []byte{'\r'}
 
 // text takes content of a line.
 func (b *Body) text(p []byte) {
@@ -213,24 +213,39 @@ func (b *Body) text(p []byte) {
 		return
 	}
 	for len(p) > 0 {
-		n := 0
-		for n < len(p) && p[n] != ' ' && p[n] != '\t' {
-			n++
-		}
-		if n > 0 {
-			b.release()
-			if b.blank {
-				b.blank = false
-				b.emit(sp)
-			}
-			b.emit(p[:n])
-			p = p[n:]
-		}
-		for len(p) > 0 && (p[0] == ' ' || p[0] == '\t') {
+		if p[0] == ' ' || p[0] == '\t' {
 			b.blank = true
 			p = p[1:]
+			continue
+		}
+		b.release()
+		part := p[:min(len(p), cap(b.buf)/4)]
+		if len(b.buf)+len(part)+1 > cap(b.buf) {
+			b.flush()
+		}
+		b.words(part)
+		p = p[len(part):]
+	}
+}
+
+// words appends text of which the first byte is no white space; there is room for it.
+func (b *Body) words(p []byte) {
+	buf, blank := b.buf, b.blank
+	b.any = true
+	for i := 0; i < len(p); {
+		if blank {
+			buf, blank = append(buf, ' '), false
+		}
+		start := i
+		for i < len(p) && p[i] != ' ' && p[i] != '\t' {
+			i++
+		}
+		buf = append(buf, p[start:i]...)
+		for ; i < len(p) && (p[i] == ' ' || p[i] == '\t'); i++ {
+			blank = true
 		}
 	}
+	b.buf, b.blank = buf, blank
 }
 
 // release lets out the line ends that were held back, as content follows.
