@@ -44,7 +44,7 @@ type failure struct {
 // sign signs the message for all domains and selectors. When one signature fails there is none, and with dkim_strict the message has to wait.
 func (g *signer) sign(ctx context.Context, r *transport.Run, m *transport.Message) (string, error) {
 	j := &job{signer: g, ctx: ctx, run: r, message: m, options: option.Of[settings](r.Transport.Instance.Options)}
-	defer j.setVariables("", "")()
+	defer j.setVariables(expand.Value{}, expand.Value{})()
 	lines, problem := j.sign()
 	if by := j.by(); by != "" {
 		mail.State[signed](&r.Addresses[0].Bag).by = by // the log shows it once for a message
@@ -74,9 +74,9 @@ func (j *job) by() string {
 }
 
 // setVariables sets $dkim_domain and $dkim_selector.
-func (j *job) setVariables(domain, selector string) (restore func()) {
-	a := j.run.Scope.SetExtra("dkim_domain", mail.Taint(domain))
-	b := j.run.Scope.SetExtra("dkim_selector", mail.Taint(selector))
+func (j *job) setVariables(domain, selector expand.Value) (restore func()) {
+	a := j.run.Scope.SetExtra("dkim_domain", domain)
+	b := j.run.Scope.SetExtra("dkim_selector", selector)
 	return func() { b(); a() }
 }
 
@@ -87,15 +87,15 @@ func (j *job) sign() (lines string, problem *failure) {
 		return "", problem
 	}
 	for _, domain := range domains {
-		domain = strings.ToLower(domain)
-		j.setVariables(domain, "")
+		domain.S = strings.ToLower(domain.S)
+		j.setVariables(domain, expand.Value{})
 		selectors, problem := j.list(j.options.selector, "dkim_selector")
 		if problem != nil {
 			return "", problem
 		}
 		for _, selector := range selectors {
 			j.setVariables(domain, selector)
-			s, problem := j.prepare(domain, selector)
+			s, problem := j.prepare(domain.S, selector.S)
 			if problem != nil {
 				return "", problem
 			}
@@ -110,8 +110,8 @@ func (j *job) sign() (lines string, problem *failure) {
 	return j.signAll()
 }
 
-// list expands a list option. A forced failure is an empty list.
-func (j *job) list(text option.Expanded, name string) ([]string, *failure) {
+// list expands a list option. A forced failure is an empty list. Items are as tainted as the list.
+func (j *job) list(text option.Expanded, name string) (list []expand.Value, problem *failure) {
 	v, err := j.run.Scope.Engine.Expand(j.run.Scope, string(text))
 	if errors.Is(err, expand.ErrForced) {
 		return nil, nil
@@ -120,13 +120,12 @@ func (j *job) list(text option.Expanded, name string) ([]string, *failure) {
 		return nil, failed(name, err)
 	}
 	_, items := expand.SplitList(v.S)
-	kept := items[:0]
 	for _, item := range items {
 		if item = strings.TrimSpace(item); item != "" {
-			kept = append(kept, item)
+			list = append(list, expand.Value{S: item, Tainted: v.Tainted})
 		}
 	}
-	return kept, nil
+	return list, nil
 }
 
 func failed(name string, err error) *failure {
