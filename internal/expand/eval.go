@@ -145,10 +145,13 @@ func (s *Scope) badItem(it *syntax.Item) error {
 	if it.Shape.Form != syntax.FormRun {
 		early := it.Row.(*LazyItem).Early
 		for n, arg := range it.Args {
-			v, err := s.Text(arg)
 			if it.Shape.Form == syntax.FormMap && n == it.Shape.Min-1 {
-				err = Inside(err, it.Inside())
+				break // the text for each item is examined first
 			}
+			if it.Shape.Form == syntax.FormSort && n == 2 {
+				break
+			}
+			v, err := s.Text(arg)
 			if err == nil && early != nil {
 				err = early(n, v)
 			}
@@ -164,6 +167,11 @@ func (s *Scope) badItem(it *syntax.Item) error {
 		}
 		if yes && it.Yes != nil {
 			if _, err := s.Text(it.Yes); err != nil {
+				return err
+			}
+		}
+		if !yes && it.No != nil {
+			if _, err := s.Text(it.No); err != nil {
 				return err
 			}
 		}

@@ -134,7 +134,7 @@ func fixedOf(t Type, subject string) string {
 func (s *searcher) partial(t Type, subject string) (Found, bool, error) {
 	rest := subject
 	components := strings.Count(rest, ".") + 1
-	if t.Affix != "" && rest != "" {
+	if t.Affix != "" {
 		if result, ok, err := s.one(t.Affix + rest); ok || err != nil {
 			return Found{Result: result, Key: t.Affix + rest, Captured: true, Wild: wildOf(subject, rest), Fixed: rest}, ok, err
 		}

@@ -102,15 +102,16 @@ func askOnce(t *testing.T, program, configuration, dir string, questions []strin
 	out, err := command.Output()
 	rest := "\n" + string(out)
 	for i := range questions {
-		answer, after, ok := strings.Cut(rest, "\n> "+fmt.Sprintf(mark, i)+"\n")
-		if !ok {
+		end := "\n> " + fmt.Sprintf(mark, i) + "\n"
+		at := strings.Index(rest, end)
+		if at < 0 {
 			if ctx.Err() != nil || err == nil {
 				t.Fatalf("%s stopped answering (%v) at %q\nit said %.500q and %.500q", program, err, questions[i], rest, complaints.String())
 			}
 			return append(answers, crashed)
 		}
-		answers = append(answers, strings.TrimPrefix(strings.TrimPrefix(answer, "\n"), "> "))
-		rest = "\n" + after
+		answers = append(answers, strings.TrimPrefix(strings.TrimPrefix(rest[:at], "\n"), "> "))
+		rest = rest[at+len(end)-1:]
 	}
 	return answers
 }

@@ -5,7 +5,7 @@ import "strings"
 // operators are all that the oracle has; some with arguments.
 var operators = strings.Fields(`address addresses base32 base32d base62 base62d base64 base64d domain escape escape8bit eval eval10
 	expand from_utf8 hash_3 hash_4_9 hex2b64 hexquote ipv6denorm ipv6norm lc length_2 l_0 listcount listnamed
-	local_part mask md5 nhash_8 nhash_8_9 quote quote_local_part quote_mysql quote_pgsql quote_sqlite reverse_ip
+	local_part mask md5 nhash_8 nhash_8_9 quote quote_local_part  quote_sqlite reverse_ip
 	rfc2047 rfc2047d rxquote s_1 s_-2 sha1 sha2 sha2_384 sha256 sha3 sha3_512 str2b64 strlen substr_1_2 substr_-3_2 substr_0 h_5 nh_7
 	time_eval time_interval uc utf8clean utf8_domain_from_alabel utf8_domain_to_alabel utf8_localpart_from_alabel
 	utf8_localpart_to_alabel length substr_x hash_0 hash_99_x nhash_a lc_2 sha2_999 sha3_1 substr_ listnamed_x rxquote_1 sha2_256 mask_n`)
@@ -109,7 +109,11 @@ func listTables() (list []string) {
 	cross("local_part", localSubjects, localItems)
 	for _, k := range lookupKeys {
 		for _, t := range lookupTypes {
-			list = append(list, "${lookup{"+k+"}"+t+"{$value-$1-$2}{no}}", "${lookup{"+k+"} "+strings.Replace(t, "{", " {", 1)+"}", "${lookup{"+k+"}"+t+"{$value}fail}")
+			found := "{$value}"
+			if strings.Contains(t, "partial") || strings.Contains(t, "*") {
+				found = "{$value-$1-$2}"
+			}
+			list = append(list, "${lookup{"+k+"}"+t+found+"{no}}", "${lookup{"+k+"} "+strings.Replace(t, "{", " {", 1)+"}", "${lookup{"+k+"}"+t+"{$value}fail}")
 		}
 	}
 	return list

@@ -169,7 +169,7 @@ func inList(s *expand.Scope, args []expand.Value, caseless bool) (bool, error) {
 		if !ok {
 			return false, nil
 		}
-		if item == args[0].S && item != "" || caseless && item != "" && lower(item) == lower(args[0].S) {
+		if item == args[0].S || caseless && lower(item) == lower(args[0].S) {
 			s.Value = expand.Value{S: item, Tainted: args[1].Tainted}
 			return true, nil
 		}

@@ -185,8 +185,11 @@ func hashOperators() []expand.Operator {
 	for _, name := range []string{"hash", "h", "nhash", "nh"} {
 		rows = append(rows, expand.Operator{
 			Name: name, Doc: "A short hash; the numbers stand after underscores.", Underscore: true,
-			Apply: func(s *expand.Scope, argument string, subject expand.Value) (expand.Value, error) {
-				numbers, err := underscoreNumbers(name, argument, 2, false)
+			ApplyTo: func(s *expand.Scope, o *syntax.Operator, subject expand.Value) (expand.Value, error) {
+				if o.Name == name {
+					return expand.Value{}, expand.Fail("missing values after %s", name)
+				}
+				numbers, err := underscoreNumbers(name, o.Argument, 2, false)
 				if err != nil {
 					return expand.Value{}, err
 				}

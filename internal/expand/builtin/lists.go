@@ -2,7 +2,7 @@ package builtin
 
 import (
 	"errors"
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -137,7 +137,6 @@ func evalSort(s *expand.Scope, it *syntax.Item) (expand.Value, error) {
 	if err != nil {
 		return expand.Value{}, err
 	}
-	type element struct{ item, key string }
 	var elements []element
 	separator := byte(':')
 	tainted := args[0].Tainted
@@ -155,7 +154,7 @@ func evalSort(s *expand.Scope, it *syntax.Item) (expand.Value, error) {
 	if err != nil {
 		return expand.Value{}, err
 	}
-	sort.SliceStable(elements, func(i, j int) bool { return before(elements[i].key, elements[j].key) })
+	elements = sorted(elements, before)
 	var out []byte
 	for i, e := range elements {
 		out = expand.AppendElement(out, i == 0, separator, e.item)
@@ -163,34 +162,81 @@ func evalSort(s *expand.Scope, it *syntax.Item) (expand.Value, error) {
 	return expand.Value{S: string(out), Tainted: tainted}, nil
 }
 
-// comparator gives the order that the name of a comparing condition stands for; what follows the name does not matter. Where it is
-// true for equal keys, their order stays as it is. Keys that are no numbers stand behind those that are.
-func comparator(text string) (func(a, b string) bool, error) {
-	numbers := func(less func(a, b int64) bool) func(a, b string) bool {
+// element is an item of a list and what it is sorted by.
+type element struct{ item, key string }
+
+// quickly is how many elements are sorted in the plain way.
+const quickly = 64
+
+// sorted puts each element before the first that it is to stand before, as Exim does: what that is with a comparison that is also true
+// of equal keys, or with keys that cannot be compared, may be seen. Halves of long lists are sorted first, then merged to the same effect.
+func sorted(list []element, before func(a, b string) bool) []element {
+	out := make([]element, 0, len(list))
+	if len(list) <= quickly {
+		for _, e := range list {
+			at := 0
+			for at < len(out) && !before(e.key, out[at].key) {
+				at++
+			}
+			out = slices.Insert(out, at, e)
+		}
+		return out
+	}
+	left, right := sorted(list[:len(list)/2], before), sorted(list[len(list)/2:], before)
+	for len(left) > 0 && len(right) > 0 {
+		if before(right[0].key, left[0].key) {
+			out, right = append(out, right[0]), right[1:]
+		} else {
+			out, left = append(out, left[0]), left[1:]
+		}
+	}
+	return append(append(out, left...), right...)
+}
+
+// comparator gives the comparing condition of the name; what follows the name does not matter. With what is no number it is false.
+func comparator(text string) (before func(a, b string) bool, err error) {
+	numbers := func(holds func(a, b int64) bool) func(a, b string) bool {
 		return func(a, b string) bool {
 			x, wrongX := expand.Integer(a)
 			y, wrongY := expand.Integer(b)
-			return wrongX == nil && (wrongY != nil || less(x, y))
+			return wrongX == nil && wrongY == nil && holds(x, y)
 		}
 	}
-	name := text
-	symbol := len(name) - len(strings.TrimLeft(name, "<=>"))
-	for symbol < len(name) && strings.TrimLeft(name, "<=>") == name && (name[symbol] == '_' || isAlnum(name[symbol])) {
+	texts := func(holds func(order int) bool, change func(string) string) func(a, b string) bool {
+		return func(a, b string) bool { return holds(strings.Compare(change(a), change(b))) }
+	}
+	same := func(text string) string { return text }
+	less, lessEqual := func(order int) bool { return order < 0 }, func(order int) bool { return order <= 0 }
+	more, moreEqual := func(order int) bool { return order > 0 }, func(order int) bool { return order >= 0 }
+	symbol := len(text) - len(strings.TrimLeft(text, "<=>"))
+	for symbol < len(text) && strings.TrimLeft(text, "<=>") == text && (text[symbol] == '_' || isAlnum(text[symbol])) {
 		symbol++
 	}
-	switch name = name[:symbol]; name {
-	case "<", "<=":
+	switch text[:symbol] {
+	case "<":
 		return numbers(func(a, b int64) bool { return a < b }), nil
-	case ">", ">=":
+	case "<=":
+		return numbers(func(a, b int64) bool { return a <= b }), nil
+	case ">":
 		return numbers(func(a, b int64) bool { return a > b }), nil
-	case "lt", "le":
-		return func(a, b string) bool { return a < b }, nil
-	case "gt", "ge":
-		return func(a, b string) bool { return a > b }, nil
-	case "lti", "lei":
-		return func(a, b string) bool { return lower(a) < lower(b) }, nil
-	case "gti", "gei":
-		return func(a, b string) bool { return lower(a) > lower(b) }, nil
+	case ">=":
+		return numbers(func(a, b int64) bool { return a >= b }), nil
+	case "lt":
+		return texts(less, same), nil
+	case "le":
+		return texts(lessEqual, same), nil
+	case "gt":
+		return texts(more, same), nil
+	case "ge":
+		return texts(moreEqual, same), nil
+	case "lti":
+		return texts(less, lower), nil
+	case "lei":
+		return texts(lessEqual, lower), nil
+	case "gti":
+		return texts(more, lower), nil
+	case "gei":
+		return texts(moreEqual, lower), nil
 	case "":
 		return nil, expand.Fail("condition name expected, but found \"%s\"", text[:min(16, len(text))])
 	}
@@ -241,8 +287,7 @@ func applyListNamed(s *expand.Scope, argument string, subject expand.Value) (exp
 	return expand.Value{S: text}, nil
 }
 
-// namedList finds a named list and replaces the references in it by what they refer to. One without references is given as it
-// stands.
+// namedList finds a named list and replaces the references in it by what they refer to. The items are separated by " : ".
 func namedList(s *expand.Scope, kinds, name string, depth int) (string, bool) {
 	if s.Config == nil || depth > 20 {
 		return "", false
@@ -252,14 +297,7 @@ func namedList(s *expand.Scope, kinds, name string, depth int) (string, bool) {
 		if !ok {
 			continue
 		}
-		separator, items := expand.SplitList(text)
-		refers := separator != ':'
-		for _, item := range items {
-			refers = refers || strings.HasPrefix(item, "+")
-		}
-		if !refers {
-			return text, true
-		}
+		_, items := expand.SplitList(text)
 		var out []string
 		for _, item := range items {
 			if sub, ok := strings.CutPrefix(item, "+"); ok {

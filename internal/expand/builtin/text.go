@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"exigo/internal/expand"
+	"exigo/internal/expand/syntax"
 )
 
 // textItems are the items that cut and change strings.
@@ -196,6 +197,9 @@ func underscoreNumbers(name, argument string, limit int, signed bool) ([]string,
 		if strings.Trim(p, "0123456789") != "" || len(parts) > limit || i < len(parts)-1 && p == "" || i > 0 && p == "" {
 			return nil, expand.Fail("non-digit after underscore in \"%s_%s\"", name, argument)
 		}
+		if parts[i] == "-" {
+			parts[i] = "0"
+		}
 		if len(p) > 9 { // Exim keeps the low 32 bits, which is not what it does to the item's arguments
 			n := int32(0)
 			for _, digit := range []byte(p) {
@@ -252,12 +256,15 @@ func textOperators() []expand.Operator {
 	for _, name := range []string{"length", "l", "substr", "s"} {
 		rows = append(rows, expand.Operator{
 			Name: name, Doc: "Gives a part of a string; the numbers stand after underscores.", Underscore: true,
-			Apply: func(s *expand.Scope, argument string, subject expand.Value) (expand.Value, error) {
+			ApplyTo: func(s *expand.Scope, o *syntax.Operator, subject expand.Value) (expand.Value, error) {
 				limit, item := 1, "length"
 				if name[0] == 's' {
 					limit, item = 2, "substr"
 				}
-				numbers, err := underscoreNumbers(name, argument, limit, name[0] == 's')
+				if o.Name == name {
+					return expand.Value{}, expand.Fail("missing values after %s", name)
+				}
+				numbers, err := underscoreNumbers(name, o.Argument, limit, name[0] == 's')
 				if err != nil {
 					return expand.Value{}, err
 				}

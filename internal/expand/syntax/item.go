@@ -132,10 +132,7 @@ func (p *parser) branches(it *Item) {
 	case '}':
 	default:
 		start := p.at
-		for isAlpha(p.peek()) {
-			p.at++
-		}
-		if p.text[start:p.at] != "fail" {
+		if p.name("") != "fail" {
 			p.at = start
 			p.fail("syntax error in \"%s\" item - \"fail\" expected", it.Name)
 			return
@@ -256,10 +253,7 @@ func (p *parser) extractOpen(it *Item) {
 	}
 	if (n == 3 || n == 4) && isAlpha(p.peek()) {
 		start := p.at
-		for isAlpha(p.peek()) {
-			p.at++
-		}
-		if p.text[start:p.at] != "fail" {
+		if p.name("") != "fail" {
 			p.at = start
 			p.fail("syntax error in \"extract\" item - \"fail\" expected")
 			return
