@@ -30,7 +30,7 @@ func TestKeyring(t *testing.T) {
 	}
 	write(one, time.Hour)
 	first := get(mail.Clean(file))
-	if get(mail.Taint(file)) != first {
+	if get(mail.Clean(file)) != first {
 		t.Error("read twice")
 	}
 	write(two, time.Minute)
@@ -40,7 +40,7 @@ func TestKeyring(t *testing.T) {
 	if a, b := get(mail.Clean(one)), get(mail.Clean(one)); a != b {
 		t.Error("a key in the option is read twice")
 	}
-	for _, v := range []mail.Value{mail.Clean(file + "x"), mail.Clean(filepath.Dir(file)), mail.Taint(filepath.Dir(file) + "/x/../key")} {
+	for _, v := range []mail.Value{mail.Clean(file + "x"), mail.Clean(filepath.Dir(file)), mail.Taint(file)} {
 		if _, err := k.Get(v); err == nil || errors.Is(err, dkim.ErrPrivateKey) {
 			t.Errorf("%s: %v", v.S, err)
 		}

@@ -213,6 +213,10 @@ func (j *job) times(s *dkim.Signing) *failure {
 // key gets the private key.
 func (j *job) key(s *dkim.Signing, v expand.Value) *failure {
 	key, err := j.signer.keys.Get(v)
+	if err != nil && v.Tainted && strings.HasPrefix(v.S, "/") {
+		j.run.Services.Panic(err.Error())
+		return &failure{text: "unable to open file for reading: " + v.S, panic: true}
+	}
 	switch {
 	case err == nil:
 		s.Key = key

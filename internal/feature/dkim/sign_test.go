@@ -121,7 +121,10 @@ func TestSign(t *testing.T) {
 		{"no file", func(o *settings) { o.privateKey = "/nowhere/key" }, 0, "", "unable to open file for reading: /nowhere/key", ""},
 		{"no file, strict", func(o *settings) { o.privateKey, o.strict = "/nowhere/key", "TRUE" }, 0, "", strict[1:] + "|unable to open file for reading: /nowhere/key", "unable to open file for reading: /nowhere/key"},
 		{"a folder", func(o *settings) { o.privateKey = "/" }, 0, "", "unable to open file for reading: /", ""},
-		{"upwards", func(o *settings) { o.domain, o.privateKey = "${domain:$h_from:}", "/keys/$dkim_domain/../../key" }, 0, "", "Tainted filename '/keys/s.test/../../key' leads upwards", ""},
+		{"tainted", func(o *settings) { o.domain, o.privateKey = "${domain:$h_from:}", "/keys/$dkim_domain" }, 0, "", "Tainted filename '/keys/s.test'|unable to open file for reading: /keys/s.test", ""},
+		{"chosen", func(o *settings) {
+			o.domain, o.privateKey = "${domain:$h_from:}", "${if eq{$dkim_domain}{s.test}{"+edKey+"}}"
+		}, 1, "d=s.test;", "", ""},
 		{"own files", func(o *settings) { o.privateKey = "${if exists{/$dkim_domain/../}{" + edKey + "}{0}}" }, 0, "", "", ""},
 		{"own file", func(o *settings) { o.domain, o.privateKey = "tmp", "${if exists{/$dkim_domain}{"+edKey+"}{0}}" }, 1, "d=tmp;", "", ""},
 		{"junk key", func(o *settings) { o.privateKey = "AAAA" }, 0, "", "signing_init: privkey PEM-block import: unusable private key: asn1: syntax error: ...|DKIM: signing failed: PRIVKEY", ""},
