@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -145,9 +146,10 @@ func compare(t *testing.T, questions []string) {
 	exim := oracle(t)
 	place := blackbox.New(t)
 	dir := fixtures(t)
-	configuration := "/dev/null"
-	if os.Geteuid() == 0 { // Exim takes other files from root only
-		configuration = filepath.Join(dir, "configuration")
+	configuration := filepath.Join(dir, "configuration")
+	if os.Geteuid() != 0 { // Exim takes other files from root only; what it was built with is not compared
+		configuration = "/dev/null"
+		questions = slices.DeleteFunc(questions, func(q string) bool { return strings.Contains(q, "spool_directory") })
 	}
 	for i, q := range questions {
 		questions[i] = strings.ReplaceAll(q, "DIR", dir)
