@@ -88,15 +88,15 @@ func (c Catalog) Registry() *config.Registry {
 	for _, d := range c.Authenticators {
 		r.Drivers = append(r.Drivers, d.Row())
 	}
-	for _, row := range eventlog.SelectorRows() {
-		r.LogSelectors = append(r.LogSelectors, row.Name)
-	}
-	c.nameWords(r)
+	r.Words = c.macroWords
 	return r
 }
 
-// nameWords lists the words of the language and of ACLs, for macros.
-func (c Catalog) nameWords(r *config.Registry) {
+// macroWords lists the words of the language and of ACLs, for macros.
+func (c Catalog) macroWords() (r config.MacroWords) {
+	for _, row := range eventlog.SelectorRows() {
+		r.LogSelectors = append(r.LogSelectors, row.Name)
+	}
 	w := c.words()
 	for _, v := range w.Variables {
 		if !v.Prefix {
@@ -115,6 +115,7 @@ func (c Catalog) nameWords(r *config.Registry) {
 			r.Conditions = append(r.Conditions, row.Name)
 		}
 	}
+	return r
 }
 
 func sets(s option.Set) []option.Set {

@@ -11,11 +11,15 @@ import (
 // log selectors. Their values are "y" where only their being defined says something.
 func builtinMacros(registry *Registry) []Macro {
 	m := macroList{}
+	var words MacroWords
+	if registry.Words != nil {
+		words = registry.Words()
+	}
 	have, others := partition(registry.Macros)
 	m.list = append(m.list, others...)
-	m.add("_EXP_VAR_", registry.Variables)
-	m.add("_EXP_OP_", registry.Operators)
-	m.add("_LOG_", registry.LogSelectors)
+	m.add("_EXP_VAR_", words.Variables)
+	m.add("_EXP_OP_", words.Operators)
+	m.add("_LOG_", words.LogSelectors)
 	for k := kinds - 1; k >= 0; k-- {
 		upper := strings.ToUpper(k.String())
 		for _, d := range registry.Drivers {
@@ -30,8 +34,8 @@ func builtinMacros(registry *Registry) []Macro {
 		m.addScope("_OPT_"+upper+"S_", registry.Sets, k.GenericScope(), "driver")
 	}
 	m.addScope("_OPT_MAIN_", registry.Sets, ScopeMain)
-	m.add("_ACL_MOD_", registry.Modifiers)
-	m.add("_ACL_COND_", registry.Conditions)
+	m.add("_ACL_MOD_", words.Modifiers)
+	m.add("_ACL_COND_", words.Conditions)
 	m.list = append(m.list, have...)
 	return m.list
 }

@@ -59,7 +59,7 @@ type Config struct {
 	Routers, Transports, Authenticators []*Instance
 	// Retry and Rewrite are raw lines, continuations joined and macros replaced.
 	Retry, Rewrite []Line
-	// Macros in the order of their definition, the predefined ones first.
+	// Macros are those of -D and of the file, in the order of their definition; AllMacros has the predefined ones too.
 	Macros []Macro
 	// Lists are the named lists in file order.
 	Lists []NamedList
@@ -74,6 +74,8 @@ type Config struct {
 	words    *words
 	source   []sourceLine
 	world    *outside.World
+	// predefined gives the predefined macros.
+	predefined func() []Macro
 }
 
 // Line is one logical line with its place in the file.
@@ -149,10 +151,13 @@ type Registry struct {
 	Drivers []Driver
 	// Macros are predefined macros beyond those that the reader computes from the options and drivers (_OPT_, _DRIVER_).
 	Macros []Macro
-	// LogSelectors are the names of which _LOG_ macros are made; Variables and Operators those of _EXP_VAR_ and _EXP_OP_, Conditions and Modifiers
-	// those of _ACL_COND_ and _ACL_MOD_.
-	LogSelectors, Variables, Operators, Conditions, Modifiers []string
+	// Words, if set, gives the words that further predefined macros are made of. It is asked when a line may name one of them.
+	Words func() MacroWords
 }
+
+// MacroWords are the words that predefined macros are made of: _LOG_ of LogSelectors, _EXP_VAR_ and _EXP_OP_ of Variables and Operators,
+// _ACL_COND_ and _ACL_MOD_ of Conditions and Modifiers.
+type MacroWords struct{ LogSelectors, Variables, Operators, Conditions, Modifiers []string }
 
 // Request says what to read.
 type Request struct {

@@ -92,9 +92,9 @@ func registry() *Registry {
 		{Name: "room_limit", Field: func(r *room) any { return &r.Limit }},
 	}}
 	r := &Registry{
-		Sets:         []option.Set{MainOptions(), rooms, genericTable(ScopeRouters), genericTable(ScopeTransports), genericTable(ScopeAuthenticators)},
-		Macros:       []Macro{{Name: "_HAVE_TLS", Value: "y"}, {Name: "_HAVE_TLS_OCSP", Value: "z"}},
-		LogSelectors: []string{"pid", "subject"},
+		Sets:   []option.Set{MainOptions(), rooms, genericTable(ScopeRouters), genericTable(ScopeTransports), genericTable(ScopeAuthenticators)},
+		Macros: []Macro{{Name: "_HAVE_TLS", Value: "y"}, {Name: "_HAVE_TLS_OCSP", Value: "z"}},
+		Words:  func() MacroWords { return MacroWords{LogSelectors: []string{"pid", "subject"}} },
 	}
 	for k := Router; k < kinds; k++ {
 		r.Drivers = append(r.Drivers, Driver{Kind: k, Name: "redirect", Options: []option.Set{options}, Check: func(i *Instance) error {

@@ -12,25 +12,32 @@ const maxMacroName = 63
 // macroTable holds the macros: the predefined ones, then those of -D and of the file in the order of their definition, in which they
 // are applied to each line (spec 6.5).
 type macroTable struct {
-	builtin []Macro
-	values  map[string]string // of builtin
-	defined []Macro
+	predefined func() []Macro    // a thousand of them: asked for when a line may name one
+	values     map[string]string // of the predefined ones, once they were needed
+	defined    []Macro
 }
 
-func newMacroTable(builtin, commandLine []Macro) macroTable {
-	t := macroTable{values: make(map[string]string, len(builtin))}
-	for _, m := range builtin {
-		if _, there := t.values[m.Name]; !there {
-			m.Builtin = true
-			t.builtin = append(t.builtin, m)
-			t.values[m.Name] = m.Value
-		}
-	}
+func newMacroTable(predefined func() []Macro, commandLine []Macro) macroTable {
+	t := macroTable{predefined: predefined}
 	for _, m := range commandLine {
 		m.CommandLine = true
 		t.defined = append(t.defined, m)
 	}
 	return t
+}
+
+// builtin gives the values of the predefined macros.
+func (t *macroTable) builtin() map[string]string {
+	if t.values == nil && t.predefined != nil {
+		all := t.predefined()
+		t.values = make(map[string]string, len(all))
+		for _, m := range all {
+			if _, there := t.values[m.Name]; !there {
+				t.values[m.Name] = m.Value
+			}
+		}
+	}
+	return t.values
 }
 
 // expand replaces the macros in a line. The name in a definition is left alone; continued lines are no definitions.
@@ -57,7 +64,7 @@ func (t *macroTable) expandBuiltin(s string) (string, bool) {
 	var b strings.Builder
 	start := 0
 	for i := 0; i < len(s); i++ {
-		if s[i] != '_' || i+1 >= len(s) || s[i+1] < 'A' || s[i+1] > 'Z' {
+		if s[i] != '_' || !mayBePredefined(s[i:]) {
 			continue
 		}
 		end := i + 1
@@ -65,7 +72,7 @@ func (t *macroTable) expandBuiltin(s string) (string, bool) {
 			end++
 		}
 		for ; end > i+1; end-- {
-			v, ok := t.values[s[i:end]]
+			v, ok := t.builtin()[s[i:end]]
 			if !ok {
 				continue
 			}
@@ -81,6 +88,18 @@ func (t *macroTable) expandBuiltin(s string) (string, bool) {
 	}
 	b.WriteString(s[start:])
 	return b.String(), true
+}
+
+// predefinedPrefixes are what the names of all predefined macros begin with.
+var predefinedPrefixes = [...]string{"_HAVE_", "_OPT_", "_DRIVER_", "_LOG_", "_EXP_", "_ACL_", "_DKIM_", "_CRYPTO_"}
+
+func mayBePredefined(s string) bool {
+	for _, p := range predefinedPrefixes {
+		if strings.HasPrefix(s, p) {
+			return true
+		}
+	}
+	return false
 }
 
 // definitionHead is the length of "NAME =" when the line looks like a macro definition, else 0.
@@ -104,9 +123,11 @@ func (t *macroTable) define(line string, fail func(string) error) error {
 	if err != nil {
 		return fail(err.Error())
 	}
-	for i := range t.builtin {
-		if strings.Contains(name, t.builtin[i].Name) {
-			return substringError(name, t.builtin[i].Name)
+	if strings.Contains(name, "_") && t.predefined != nil { // what predefined ones begin with
+		for _, m := range t.predefined() {
+			if strings.Contains(name, m.Name) {
+				return substringError(name, m.Name)
+			}
 		}
 	}
 	for i := range t.defined {
@@ -165,7 +186,20 @@ func isNameByte(c byte) bool {
 
 func isLetter(c byte) bool { return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' }
 
-// all returns the macros in the order in which -bP lists them: the predefined ones first.
-func (t *macroTable) all() []Macro {
-	return append(append(make([]Macro, 0, len(t.builtin)+len(t.defined)), t.builtin...), t.defined...)
+// AllMacros returns the macros in the order in which -bP lists them: the predefined ones first.
+func (c *Config) AllMacros() []Macro {
+	var predefined []Macro
+	if c.predefined != nil {
+		predefined = c.predefined()
+	}
+	all := make([]Macro, 0, len(predefined)+len(c.Macros))
+	there := make(map[string]bool, len(predefined))
+	for _, m := range predefined {
+		if !there[m.Name] {
+			m.Builtin = true
+			all = append(all, m)
+			there[m.Name] = true
+		}
+	}
+	return append(all, c.Macros...)
 }

@@ -132,7 +132,7 @@ func (p *printer) macro(name string) error {
 	if !p.admin {
 		return ErrPermission
 	}
-	for _, m := range p.c.Macros {
+	for _, m := range p.c.AllMacros() {
 		if m.Name == name {
 			p.macroLine(m)
 			return nil
@@ -146,7 +146,7 @@ func (p *printer) macros(how string) error {
 	if !p.admin {
 		return ErrPermission
 	}
-	for _, m := range p.c.Macros {
+	for _, m := range p.c.AllMacros() {
 		if how == "macro_list" {
 			p.WriteString(m.Name + "\n")
 		} else {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	"exigo/internal/option"
 )
@@ -42,14 +43,15 @@ func Read(request Request) (*Config, error) {
 		return nil, err
 	}
 	r := &reader{request: &request, words: w, sections: map[string]bool{}}
-	r.macros = newMacroTable(builtinMacros(request.Registry), request.Macros)
+	predefined := sync.OnceValue(func() []Macro { return builtinMacros(request.Registry) })
+	r.macros = newMacroTable(predefined, request.Macros)
 	r.load = func(name string, mustExist bool) (*openFile, error) {
 		if name == path && len(r.stack) == 0 {
 			return first, nil
 		}
 		return r.included(name, mustExist)
 	}
-	r.cfg = &Config{Path: path, Main: option.Bag{}, registry: request.Registry, words: w, world: request.World,
+	r.cfg = &Config{Path: path, Main: option.Bag{}, registry: request.Registry, words: w, world: request.World, predefined: predefined,
 		index: map[listKey]int{}, set: map[string]setting{}, hidden: map[hideKey]bool{}}
 	for _, set := range w.sets[ScopeMain] {
 		r.cfg.Main.Add(set)
@@ -67,7 +69,7 @@ func Read(request Request) (*Config, error) {
 	if err != nil {
 		return nil, r.partial(err)
 	}
-	r.cfg.Macros, r.cfg.source = r.macros.all(), r.record
+	r.cfg.Macros, r.cfg.source = r.macros.defined, r.record
 	return r.cfg, nil
 }
 

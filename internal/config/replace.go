@@ -1,20 +1,14 @@
 package config
 
+import "slices"
+
 // MacroReader replaces and defines macros in lines that do not come from the file (spec 5, -be).
 type MacroReader struct{ table macroTable }
 
 // NewMacroReader makes a reader that knows the macros of the configuration.
 func (c *Config) NewMacroReader() *MacroReader {
-	var builtin, defined []Macro
-	for _, m := range c.Macros {
-		if m.Builtin {
-			builtin = append(builtin, m)
-		} else {
-			defined = append(defined, m)
-		}
-	}
-	r := &MacroReader{newMacroTable(builtin, nil)}
-	r.table.defined = defined
+	r := &MacroReader{newMacroTable(c.predefined, nil)}
+	r.table.defined = slices.Clone(c.Macros)
 	return r
 }
 
