@@ -3,10 +3,17 @@ package cli
 import (
 	"bufio"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	_ "embed"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
+	"math/big"
 	"net"
 	"os"
 	"os/signal"
@@ -49,6 +56,9 @@ func demo(args []string, world *outside.World, out io.Writer) error {
 		"aliases":    "abuse: postmaster\nhostmaster: postmaster\n",
 		"users":      "demo: demo\npostmaster: postmaster\n",
 	}
+	if files["certificate.pem"], err = demoCertificate(world.Clock.Now()); err != nil {
+		return err
+	}
 	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600); err != nil {
 			return err
@@ -78,6 +88,28 @@ func demo(args []string, world *outside.World, out io.Writer) error {
 	}
 	fmt.Fprintf(out, "\nThe server goes on. Send it mail:  swaks --server 127.0.0.1:%d --from you@example.org --to demo@demo.localhost\nInterrupt with Ctrl-C; the folder stays.\n", port)
 	return <-done
+}
+
+// demoCertificate makes a certificate with its key, in PEM, that signs itself.
+func demoCertificate(now time.Time) (string, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return "", err
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "demo.localhost"}, DNSNames: []string{"demo.localhost"},
+		NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(1, 0, 0), ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	certificate, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		return "", err
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return "", err
+	}
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate})
+	return string(append(text, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})...)), nil
 }
 
 // freePort finds a TCP port on loopback that nobody listens on.
@@ -128,7 +160,7 @@ func demoMessage(ctx context.Context, port int, out io.Writer) error {
 		return err
 	}
 	message := "From: A visitor <visitor@example.org>\r\nTo: demo@demo.localhost\r\nSubject: the first message\r\n\r\nIt works.\r\n."
-	for _, line := range []string{"EHLO client.example", "MAIL FROM:<>", "RCPT TO:<demo@demo.localhost>", "DATA", message, "QUIT"} {
+	for _, line := range []string{"EHLO client.example", "MAIL FROM:<visitor@example.org>", "RCPT TO:<demo@demo.localhost>", "DATA", message, "QUIT"} {
 		for part := range strings.SplitSeq(line, "\r\n") {
 			fmt.Fprintf(out, "  > %s\n", part)
 		}

@@ -17,7 +17,7 @@ func TestDemo(t *testing.T) {
 	if err := demo([]string{"-once"}, outside.Real(), &out); err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
-	for _, want := range []string{" => demo <demo@demo.localhost> R=local_user T=local_delivery", " Completed", "It works.", "Return-path: <>"} {
+	for _, want := range []string{" => demo <demo@demo.localhost> R=local_user T=local_delivery", " Completed", "It works.", "Return-path: <visitor@example.org>"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is missing in\n%s", want, out.String())
 		}
