@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"strconv"
 	"strings"
 
@@ -33,7 +34,7 @@ func New(world *outside.World, w Words, hooks Hooks) (*Engine, error) {
 		return nil, err
 	}
 	e.words.lookups = e.Lookups
-	e.trees.words = &e.words
+	e.trees.words, e.trees.seed = &e.words, maphash.MakeSeed()
 	return e, nil
 }
 

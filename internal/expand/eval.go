@@ -1,7 +1,9 @@
 package expand
 
 import (
+	"hash/maphash"
 	"sync"
+	"sync/atomic"
 
 	"exigo/internal/expand/syntax"
 )
@@ -245,15 +247,20 @@ func (s *Scope) Branches(it *syntax.Item, matched bool, value Value) (Value, err
 	return Value{}, nil
 }
 
-// trees keeps parsed texts: two generations, the older is dropped when the younger is full.
+// trees keeps parsed texts: two generations, the older is dropped when the younger is full. A text is kept when it comes for the second
+// time, so that those that come once, because data is part of them, cost nothing.
 type trees struct {
 	words        *words
 	mutex        sync.RWMutex
 	young, older map[string]*syntax.Text
+	parsers      sync.Pool
+	seed         maphash.Seed
+	seen         [treesSeen]atomic.Uint64 // hashes of texts that were not kept
 }
 
 const (
 	treesKept = 4096  // texts in a generation
+	treesSeen = 2048  // a power of two
 	treeText  = 16384 // longer texts are not kept
 )
 
@@ -269,8 +276,8 @@ func (t *trees) get(text string) *syntax.Text {
 		return tree
 	}
 	if tree == nil {
-		tree = syntax.Parse(text, t.words)
-		if len(text) > treeText {
+		tree = t.parse(text)
+		if len(text) > treeText || t.first(text) {
 			return tree
 		}
 	}
@@ -281,4 +288,25 @@ func (t *trees) get(text string) *syntax.Text {
 	}
 	t.young[text] = tree
 	return tree
+}
+
+func (t *trees) parse(text string) *syntax.Text {
+	p, _ := t.parsers.Get().(*syntax.Parser)
+	if p == nil {
+		p = &syntax.Parser{}
+	}
+	tree := p.Parse(text, t.words)
+	t.parsers.Put(p)
+	return tree
+}
+
+// first notes a text, and tells whether it is new as far as is known.
+func (t *trees) first(text string) bool {
+	hash := maphash.String(t.seed, text)
+	place := &t.seen[hash%treesSeen]
+	if place.Load() == hash {
+		return false
+	}
+	place.Store(hash)
+	return true
 }

@@ -16,6 +16,58 @@ type parser struct {
 	bad   *Bad // the mistake; when it is set everything returns
 	// openHeader says that a header name ran over a closing brace, for the message about the brace that is missing then.
 	openHeader bool
+	parts      []Node // of the texts that are being read: those of the innermost are on top
+	room
+}
+
+// room is memory for the most frequent nodes, taken in chunks.
+type room struct {
+	texts     []Text
+	literals  []Literal
+	operators []Operator
+}
+
+const chunk = 16
+
+func (r *room) newText() *Text {
+	if len(r.texts) == 0 {
+		r.texts = make([]Text, chunk)
+	}
+	t := &r.texts[0]
+	r.texts = r.texts[1:]
+	return t
+}
+
+func (r *room) newLiteral(text string) *Literal {
+	if len(r.literals) == 0 {
+		r.literals = make([]Literal, chunk)
+	}
+	l := &r.literals[0]
+	r.literals = r.literals[1:]
+	l.S = text
+	return l
+}
+
+func (r *room) newOperator() *Operator {
+	if len(r.operators) == 0 {
+		r.operators = make([]Operator, chunk)
+	}
+	o := &r.operators[0]
+	r.operators = r.operators[1:]
+	return o
+}
+
+// Parser parses texts one after the other with less waste than Parse. It is used by one goroutine at a time; the trees stay valid.
+type Parser struct{ p parser }
+
+// Parse reads the whole text. The result is never nil.
+func (r *Parser) Parse(text string, words Words) *Text {
+	p := &r.p
+	*p = parser{words: words, text: text, parts: p.parts[:0], room: p.room}
+	t := p.parseText(false, true)
+	clear(p.parts[:cap(p.parts)])
+	p.text, p.words, p.bad = "", nil, nil
+	return t
 }
 
 // Parse reads the whole text. The result is never nil.
@@ -87,63 +139,101 @@ func (p *parser) name(also string) string {
 // parseText reads up to the end of the text or, if nested, up to and including the closing brace. Without active, dollars
 // mean nothing.
 func (p *parser) parseText(nested, active bool) *Text {
-	t := &Text{}
-	start := p.at
+	t := p.newText()
+	start, first := p.at, len(p.parts)
 	p.depth++
-	defer func() { p.depth-- }()
-	if p.depth > maxDepth {
-		return p.breakText(t, p.fail("expansion is nested too deeply"))
-	}
-	var literal []byte
-	flush := func() {
-		if len(literal) > 0 {
-			t.Parts = append(t.Parts, &Literal{string(literal)})
-			literal = literal[:0]
+	bad := p.readParts(t, nested, active)
+	p.depth--
+	if bad == nil && t.Bad == nil {
+		t.Source = p.text[start:p.at]
+		if nested {
+			t.Source = p.text[start : p.at-1]
 		}
+	}
+	return p.finish(t, first, bad)
+}
+
+// readParts puts the parts of a text on the stack. The mistake that it returns is not in any of them.
+func (p *parser) readParts(t *Text, nested, active bool) *Bad {
+	if p.depth > maxDepth {
+		return p.fail("expansion is nested too deeply")
 	}
 	for p.at < len(p.text) {
 		switch c := p.text[p.at]; {
-		case c == '\\':
-			var ok bool
-			if literal, ok = p.escape(literal); !ok {
-				flush()
-				return p.breakText(t, p.fail(`\ at end of string`))
-			}
 		case c == '}' && nested:
-			flush()
-			t.Source = p.text[start:p.at]
 			p.at++
-			return t
+			return nil
 		case c == '$' && active:
 			p.at++
-			flush()
-			n := p.dollar()
-			t.Parts = append(t.Parts, n)
-			if p.bad != nil {
-				t.Bad = p.bad
-				return t
+			p.parts = append(p.parts, p.dollar())
+			if t.Bad = p.bad; p.bad != nil {
+				return nil
 			}
 		default:
-			literal = append(literal, c)
-			p.at++
+			if p.literal(nested, active); p.bad != nil {
+				return p.bad
+			}
 		}
 	}
-	flush()
-	t.Source = p.text[start:]
-	if nested {
-		hint := ""
-		if p.openHeader {
-			hint = " - could be header name not terminated by colon"
-		}
-		return p.breakText(t, p.fail("missing } at end of string%s", hint))
+	if !nested {
+		return nil
 	}
+	hint := ""
+	if p.openHeader {
+		hint = " - could be header name not terminated by colon"
+	}
+	return p.fail("missing } at end of string%s", hint)
+}
+
+// finish gives a text its parts, which lie on the stack from first on, and the mistake that ends them, if there is one.
+func (p *parser) finish(t *Text, first int, bad *Bad) *Text {
+	if bad != nil {
+		p.parts = append(p.parts, bad)
+		t.Bad = bad
+	}
+	switch parts := p.parts[first:]; len(parts) {
+	case 0:
+	case 1:
+		t.only[0] = parts[0]
+		t.Parts = t.only[:]
+	default:
+		t.Parts = append(make([]Node, 0, len(parts)), parts...)
+	}
+	p.parts = p.parts[:first]
 	return t
 }
 
-func (p *parser) breakText(t *Text, bad *Bad) *Text {
-	t.Parts = append(t.Parts, bad)
-	t.Bad = bad
-	return t
+// literal reads text up to the next thing that means something. Where no backslash is in it, it is not copied.
+func (p *parser) literal(nested, active bool) {
+	start := p.at
+	var copied []byte
+	for p.at < len(p.text) {
+		c := p.text[p.at]
+		if c == '}' && nested || c == '$' && active {
+			break
+		}
+		if c != '\\' {
+			if p.at++; copied != nil {
+				copied = append(copied, c)
+			}
+			continue
+		}
+		if copied == nil {
+			copied = append(make([]byte, 0, p.at-start+32), p.text[start:p.at]...)
+		}
+		var ok bool
+		if copied, ok = p.escape(copied); !ok {
+			p.fail(`\ at end of string`)
+			break
+		}
+	}
+	text := p.text[start:p.at]
+	if copied != nil {
+		text = string(copied)
+	}
+	if text != "" {
+		p.parts = append(p.parts, p.newLiteral(text))
+	}
 }
 
 // escape reads what a backslash begins and adds what it stands for.
@@ -314,7 +404,8 @@ func (p *parser) braced() Node {
 // operator reads the subject of ${name: .
 func (p *parser) operator(text string) Node {
 	row, name, argument, ok := p.words.Operator(text)
-	o := &Operator{Name: name, Argument: argument, Row: row, Subject: p.parseText(true, true)}
+	o := p.newOperator()
+	*o = Operator{Name: name, Argument: argument, Row: row, Subject: p.parseText(true, true)}
 	if p.bad == nil && !ok {
 		o.Name = text
 		p.fail("unknown expansion operator \"%s\"", text)

@@ -15,6 +15,8 @@ type Text struct {
 	Bad *Bad
 	// Source is the text it was parsed from, without the closing brace.
 	Source string
+
+	only [1]Node // room for Parts when there is one
 }
 
 // Literal returns the text if it has no active part.
