@@ -89,8 +89,18 @@ func (p *Program) expand(ctx context.Context) error {
 			return
 		}
 		var v expand.Value
+		target, text := assignment(text)
 		if err == nil {
 			v, err = p.Server.Engine.Expand(s, text)
+		}
+		if err == nil && target != nil {
+			name, err := target.set(m, v)
+			if err == nil {
+				fmt.Fprintf(out, "variable %s set\n", name)
+				return
+			}
+			fmt.Fprintf(out, "%v\n", err)
+			return
 		}
 		if err != nil {
 			fmt.Fprintf(out, "Failed: %v\n", expansionText(err))

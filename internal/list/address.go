@@ -104,7 +104,7 @@ func (sc *scan) parts(item string) (verdict, mail.Value, error) {
 		}
 	}
 	inner := domainScan(sc.s, sc.address.domain, false)
-	inner.depth, inner.tainted = sc.depth, sc.tainted
+	inner.depth, inner.tainted, inner.quoted = sc.depth, sc.tainted, sc.quoted
 	var v verdict
 	var data mail.Value
 	var err error

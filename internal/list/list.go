@@ -66,7 +66,8 @@ type scan struct {
 	address *addressSubject
 	host    *hostSubject
 
-	tainted bool // the list is
+	tainted bool   // the list is
+	quoted  string // the lookup type that all of the taint is quoted for
 	// noCache: the result depends on more than the subject, because something was expanded.
 	noCache                       bool
 	includeUnknown, skipUnknown   bool
@@ -141,7 +142,9 @@ func (sc *scan) run(list string, expanded bool) (Match, error) {
 		if err != nil {
 			return Match{}, sc.fail("failed to expand \"%s\" while checking a list: %s", list, err)
 		}
-		sc.tainted = sc.tainted || v.Tainted
+		if sc.tainted = sc.tainted || v.Tainted; v.Tainted {
+			sc.quoted = v.Quoted
+		}
 		list = v.S
 	}
 	return sc.items(list)

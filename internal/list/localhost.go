@@ -127,12 +127,17 @@ func (sc *scan) isLocalHost(name, ignore string) (bool, error) {
 	return false, nil
 }
 
+// asking marks the scope while dns_again_means_nonexist is looked at: that list may ask the DNS itself.
+const asking = "dns_again_means_nonexist"
+
 // dnsError makes an error of a failed DNS lookup, nil if the answer was a definite no or dns_again_means_nonexist makes it one.
 func (sc *scan) dnsError(err error, name string) error {
 	if errors.Is(err, outside.ErrNoHost) || errors.Is(err, outside.ErrNoData) {
 		return nil
 	}
-	if again := sc.s.Settings().DNSAgainMeansNonexist; again != "" {
+	again := sc.s.Settings().DNSAgainMeansNonexist
+	if again != "" && sc.s.ExtraValue(asking).S == "" {
+		defer sc.s.SetExtra(asking, expand.Value{S: "1"})()
 		if matched, listErr := sc.treats(again, name); listErr == nil && matched {
 			return nil
 		}

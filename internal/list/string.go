@@ -135,7 +135,7 @@ func (sc *scan) find(t lookup.Type, argument, key string) (expand.Found, bool, e
 	argument = strings.TrimLeft(argument, space)
 	file, query := mail.Value{S: argument, Tainted: sc.tainted}, mail.Value{S: key}
 	if t.Driver.Kind&lookup.SingleKey == 0 {
-		file, query = mail.Value{}, mail.Value{S: argument, Tainted: sc.tainted}
+		file, query = mail.Value{}, mail.Value{S: argument, Tainted: sc.tainted, Quoted: sc.quoted}
 		sc.noCache = true
 	}
 	found, ok, err := sc.s.Lookup(t, file, query)

@@ -24,7 +24,18 @@ import (
 // settings are the options of the main section.
 type settings struct {
 	file        string
-	lockTimeout time.Duration
+	lockTimeout string
+}
+
+// timeout is sqlite_lock_timeout; what is malformed is the default.
+func (s *settings) timeout() time.Duration {
+	if n, err := strconv.ParseUint(s.lockTimeout, 10, 31); err == nil {
+		return time.Duration(n) * time.Second
+	}
+	if t, ok := option.ParseTime(s.lockTimeout); ok {
+		return t
+	}
+	return 5 * time.Second
 }
 
 // The result codes of SQLite that mean that the statement itself is wrong, or that the file is no database.
@@ -40,7 +51,8 @@ func Driver() *lookup.Driver {
 		Quote: func(text, option string) (string, bool) { return strings.ReplaceAll(text, "'", "''"), option == "" },
 		Settings: []option.Set{option.Table[settings]{Scope: "main", Rows: []option.Row[settings]{
 			{Name: "sqlite_dbfile", Field: func(s *settings) any { return &s.file }, Doc: "The database of sqlite lookups that name none."},
-			{Name: "sqlite_lock_timeout", Default: "5s", Field: func(s *settings) any { return &s.lockTimeout }, Doc: "How long a sqlite lookup waits for a lock."},
+			{Name: "sqlite_lock_timeout", Default: "5s", Field: func(s *settings) any { return &s.lockTimeout },
+				Doc: "How long a sqlite lookup waits for a lock: an interval, or a number of seconds."},
 		}}},
 	}
 }
@@ -99,7 +111,7 @@ func file(r *lookup.Request, main *settings) (path, query string, err error) {
 }
 
 func (d *databases) find(ctx context.Context, r *lookup.Request) (lookup.Result, bool, error) {
-	main := &settings{lockTimeout: 5 * time.Second}
+	main := &settings{}
 	if r.Settings != nil {
 		if s, ok := r.Settings(main).(*settings); ok && s != nil {
 			main = s
@@ -109,7 +121,7 @@ func (d *databases) find(ctx context.Context, r *lookup.Request) (lookup.Result,
 	if err != nil {
 		return lookup.Result{}, false, err
 	}
-	db, err := d.get(path, main.lockTimeout)
+	db, err := d.get(path, main.timeout())
 	if err != nil {
 		return lookup.Result{}, false, lookup.Defer(err.Error())
 	}
