@@ -64,7 +64,11 @@ func (e *Engine) expandTree(s *Scope, text string) (Value, error) {
 		return Value{}, Fail("expansions are nested too deeply")
 	}
 	s.depth++
-	v, err := s.Text(e.trees.get(text))
+	tree, parser := e.trees.get(text)
+	v, err := s.Text(tree)
+	if parser != nil {
+		e.trees.parsers.Put(parser)
+	}
 	s.depth--
 	return v, err
 }

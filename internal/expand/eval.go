@@ -253,7 +253,7 @@ type trees struct {
 	words        *words
 	mutex        sync.RWMutex
 	young, older map[string]*syntax.Text
-	parsers      sync.Pool
+	parsers      sync.Pool // of *syntax.Parser
 	seed         maphash.Seed
 	seen         [treesSeen]atomic.Uint64 // hashes of texts that were not kept
 }
@@ -264,22 +264,26 @@ const (
 	treeText  = 16384 // longer texts are not kept
 )
 
-func (t *trees) get(text string) *syntax.Text {
+// get returns the tree of a text. If parser is not nil, the tree is in its memory: it is given back when the tree is not needed any more.
+func (t *trees) get(text string) (tree *syntax.Text, parser *syntax.Parser) {
 	t.mutex.RLock()
-	tree := t.young[text]
+	tree = t.young[text]
 	old := tree == nil && t.older[text] != nil
 	if old {
 		tree = t.older[text]
 	}
 	t.mutex.RUnlock()
 	if tree != nil && !old {
-		return tree
+		return tree, nil
 	}
 	if tree == nil {
-		tree = t.parse(text)
 		if len(text) > treeText || t.first(text) {
-			return tree
+			if parser, _ = t.parsers.Get().(*syntax.Parser); parser == nil {
+				parser = &syntax.Parser{}
+			}
+			return parser.Parse(text, t.words), parser
 		}
+		tree = syntax.Parse(text, t.words)
 	}
 	t.mutex.Lock()
 	defer t.mutex.Unlock()
@@ -287,17 +291,7 @@ func (t *trees) get(text string) *syntax.Text {
 		t.older, t.young = t.young, make(map[string]*syntax.Text, 64)
 	}
 	t.young[text] = tree
-	return tree
-}
-
-func (t *trees) parse(text string) *syntax.Text {
-	p, _ := t.parsers.Get().(*syntax.Parser)
-	if p == nil {
-		p = &syntax.Parser{}
-	}
-	tree := p.Parse(text, t.words)
-	t.parsers.Put(p)
-	return tree
+	return tree, nil
 }
 
 // first notes a text, and tells whether it is new as far as is known.

@@ -13,16 +13,19 @@ func (p *parser) member(where string) *Condition {
 
 // condition reads one condition.
 func (p *parser) condition() *Condition {
-	c := &Condition{}
-	p.depth++
-	defer func() {
-		p.depth--
-		c.Bad = p.bad
-	}()
-	if p.depth > maxDepth {
+	c := p.conditions.next()
+	c.Args = c.few[:0]
+	if p.depth++; p.depth > maxDepth {
 		p.fail("expansion is nested too deeply")
-		return c
+	} else {
+		p.readCondition(c)
 	}
+	p.depth--
+	c.Bad = p.bad
+	return c
+}
+
+func (p *parser) readCondition(c *Condition) {
 	p.skipSpace()
 	for p.peek() == '!' && p.more() {
 		c.Negate = !c.Negate
@@ -33,15 +36,14 @@ func (p *parser) condition() *Condition {
 	if c.Name == "" {
 		found := p.rest()
 		p.fail("condition name expected, but found \"%s\"", found[:min(16, len(found))])
-		return c
+		return
 	}
 	var ok bool
 	if c.Row, c.Shape, ok = p.words.Condition(c.Name); !ok {
 		p.fail("unknown condition \"%s\"", c.Name)
-		return c
+		return
 	}
 	p.conditionArgs(c)
-	return c
 }
 
 // conditionName reads letters, digits and underscores, or one of the symbols = == < <= > >=.
@@ -136,7 +138,7 @@ func (p *parser) def(c *Condition) {
 		p.fail("unknown variable \"%s\" after \"def:\"%s", name, note)
 		return
 	}
-	c.Variable = &Variable{name, row}
+	c.Variable = p.variable(name, row)
 }
 
 // group reads the members of and and or.

@@ -20,56 +20,6 @@ type parser struct {
 	room
 }
 
-// room is memory for the most frequent nodes, taken in chunks.
-type room struct {
-	texts     []Text
-	literals  []Literal
-	operators []Operator
-}
-
-const chunk = 16
-
-func (r *room) newText() *Text {
-	if len(r.texts) == 0 {
-		r.texts = make([]Text, chunk)
-	}
-	t := &r.texts[0]
-	r.texts = r.texts[1:]
-	return t
-}
-
-func (r *room) newLiteral(text string) *Literal {
-	if len(r.literals) == 0 {
-		r.literals = make([]Literal, chunk)
-	}
-	l := &r.literals[0]
-	r.literals = r.literals[1:]
-	l.S = text
-	return l
-}
-
-func (r *room) newOperator() *Operator {
-	if len(r.operators) == 0 {
-		r.operators = make([]Operator, chunk)
-	}
-	o := &r.operators[0]
-	r.operators = r.operators[1:]
-	return o
-}
-
-// Parser parses texts one after the other with less waste than Parse. It is used by one goroutine at a time; the trees stay valid.
-type Parser struct{ p parser }
-
-// Parse reads the whole text. The result is never nil.
-func (r *Parser) Parse(text string, words Words) *Text {
-	p := &r.p
-	*p = parser{words: words, text: text, parts: p.parts[:0], room: p.room}
-	t := p.parseText(false, true)
-	clear(p.parts[:cap(p.parts)])
-	p.text, p.words, p.bad = "", nil, nil
-	return t
-}
-
 // Parse reads the whole text. The result is never nil.
 func Parse(text string, words Words) *Text {
 	p := &parser{words: words, text: text}
@@ -139,7 +89,7 @@ func (p *parser) name(also string) string {
 // parseText reads up to the end of the text or, if nested, up to and including the closing brace. Without active, dollars
 // mean nothing.
 func (p *parser) parseText(nested, active bool) *Text {
-	t := p.newText()
+	t := p.texts.next()
 	start, first := p.at, len(p.parts)
 	p.depth++
 	bad := p.readParts(t, nested, active)
@@ -197,7 +147,8 @@ func (p *parser) finish(t *Text, first int, bad *Bad) *Text {
 		t.only[0] = parts[0]
 		t.Parts = t.only[:]
 	default:
-		t.Parts = append(make([]Node, 0, len(parts)), parts...)
+		t.Parts = p.nodes.take(len(parts))
+		copy(t.Parts, parts)
 	}
 	p.parts = p.parts[:first]
 	return t
@@ -232,7 +183,9 @@ func (p *parser) literal(nested, active bool) {
 		text = string(copied)
 	}
 	if text != "" {
-		p.parts = append(p.parts, p.newLiteral(text))
+		l := p.literals.next()
+		l.S = text
+		p.parts = append(p.parts, l)
 	}
 }
 
@@ -322,7 +275,7 @@ func (p *parser) dollar() Node {
 		if row == nil {
 			return p.fail("unknown variable name \"%s\"%s", name, note)
 		}
-		return &Variable{name, row}
+		return p.variable(name, row)
 	case isDigit(c):
 		return &Number{p.number()}
 	case c == '{':
@@ -384,7 +337,10 @@ func (p *parser) braced() Node {
 	}
 	name := p.name("-") // with negative numbers, as in substr_-1
 	if row, shape, ok := p.words.Item(name); ok {
-		return p.item(&Item{Name: name, Row: row, Shape: shape})
+		it := p.items.next()
+		it.Name, it.Row, it.Shape = name, row, shape
+		it.Args = it.few[:0]
+		return p.item(it)
 	}
 	switch p.peek() {
 	case ':':
@@ -396,7 +352,7 @@ func (p *parser) braced() Node {
 		if row == nil {
 			return p.fail("unknown variable in \"${%s}\"%s", name, note)
 		}
-		return &Variable{name, row}
+		return p.variable(name, row)
 	}
 	return p.fail("\"${%s\" is not a known operator (or a } is missing in a variable reference)", name)
 }
@@ -404,7 +360,7 @@ func (p *parser) braced() Node {
 // operator reads the subject of ${name: .
 func (p *parser) operator(text string) Node {
 	row, name, argument, ok := p.words.Operator(text)
-	o := p.newOperator()
+	o := p.operators.next()
 	*o = Operator{Name: name, Argument: argument, Row: row, Subject: p.parseText(true, true)}
 	if p.bad == nil && !ok {
 		o.Name = text

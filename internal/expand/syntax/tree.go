@@ -85,6 +85,8 @@ type Item struct {
 	Whole bool
 	// Bad, if set, is the mistake in one of the parts or after those that are there.
 	Bad *Bad
+
+	few [3]*Text // room for Args
 }
 
 // Inside is what messages about the condition of filter, and the text of map and reduce, end in.
@@ -105,6 +107,8 @@ type Condition struct {
 	Header   *Header
 	// Bad, if set, is the mistake in or after the parts that are there.
 	Bad *Bad
+
+	few [2]*Text // room for Args
 }
 
 // Inside is what messages about the members of a group and the condition of forany and its like end in.
