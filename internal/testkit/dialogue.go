@@ -27,7 +27,21 @@ const patience = 30 * time.Second
 // other are sent in one write (pipelining).
 func Converse(conn net.Conn, me Role, script string) error {
 	d := &dialogue{conn: conn, in: bufio.NewReaderSize(conn, 1<<16)}
-	for n, line := range strings.Split(script, "\n") {
+	return d.play(me, script)
+}
+
+// Record does the same but takes each line "S: ?" (or "C: ?") of the other side for a reply to be learnt: it returns the script with the lines of the
+// reply that came in its place.
+func Record(conn net.Conn, me Role, script string) (string, error) {
+	d := &dialogue{conn: conn, in: bufio.NewReaderSize(conn, 1<<16), record: true}
+	err := d.play(me, script)
+	return d.learnt.String(), err
+}
+
+func (d *dialogue) play(me Role, script string) error {
+	for n, line := range strings.SplitAfter(script, "\n") {
+		d.learnt.WriteString(line)
+		line = strings.TrimSuffix(line, "\n")
 		line = strings.TrimRight(line, "\r")
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
@@ -39,6 +53,8 @@ func Converse(conn net.Conn, me Role, script string) error {
 		var err error
 		if Role(line[0]) == me {
 			err = d.say(text)
+		} else if d.record && text == "?" {
+			err = d.learn(line[:2])
 		} else {
 			err = d.expect(text)
 		}
@@ -53,6 +69,9 @@ type dialogue struct {
 	conn net.Conn
 	in   *bufio.Reader
 	out  strings.Builder
+
+	record bool
+	learnt strings.Builder
 }
 
 func (d *dialogue) say(text string) error {
@@ -103,5 +122,27 @@ func (d *dialogue) expect(want string) error {
 			return nil
 		}
 		return fmt.Errorf("got %q", got)
+	}
+}
+
+// learn reads a whole reply and puts its lines in the place of the last line of what was learnt.
+func (d *dialogue) learn(prefix string) error {
+	if err := d.flush(); err != nil {
+		return err
+	}
+	before := strings.TrimSuffix(d.learnt.String(), prefix+" ?\n")
+	d.learnt.Reset()
+	d.learnt.WriteString(before)
+	d.conn.SetReadDeadline(time.Now().Add(patience))
+	for {
+		got, err := d.in.ReadString('\n')
+		if err != nil {
+			return fmt.Errorf("got %q and %w", got, err)
+		}
+		got = strings.TrimRight(got, "\r\n")
+		d.learnt.WriteString(prefix + " " + got + "\n")
+		if len(got) < 4 || got[3] != '-' {
+			return nil
+		}
 	}
 }

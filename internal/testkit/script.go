@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"sort"
 	"strings"
 	"testing"
 	"time"
@@ -45,11 +44,13 @@ type Starter func(t testing.TB, e *Environment) *Instance
 //	zone              zone text of the DNS
 //	client.NAME       a dialogue (see Converse) of a client
 //	server ADDRESS    a dialogue of a remote server; several connections are separated by lines of four stars
+//	file NAME         a file in the script's directory
 //	mainlog, rejectlog, paniclog, mail/NAME, msglog ...   what has to be there at the end; files not named are not compared, but a panic log
-//	                  must be empty if it is not named
+//	                  must be empty if it is not named. NAME may be a pattern: the files that match, one after the other
 //
 // Commands are "client NAME", "settle", "advance DURATION", and what Instance.Run knows; with no command all clients run in the order of the file, then settle.
-// With update the expected files are rewritten instead of compared.
+// With update the expected files are rewritten instead of compared, and a client's lines "S: ?" become the replies that came. All else of a dialogue is
+// still compared. Scripts may use conditions of the reader of the configuration, but no files of the machine.
 func RunScripts(t *testing.T, pattern string, update bool, start Starter) {
 	t.Helper()
 	files, err := filepath.Glob(pattern)
@@ -57,7 +58,8 @@ func RunScripts(t *testing.T, pattern string, update bool, start Starter) {
 		t.Fatalf("no scripts match %s (%v)", pattern, err)
 	}
 	for _, f := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(f), ".txtar"), func(t *testing.T) { runScript(t, f, update, start) })
+		name := filepath.Base(filepath.Dir(f)) + "/" + strings.TrimSuffix(filepath.Base(f), ".txtar")
+		t.Run(name, func(t *testing.T) { runScript(t, f, update, start) })
 	}
 }
 
@@ -71,6 +73,7 @@ type script struct {
 	env      *Environment
 	instance *Instance
 	servers  []<-chan error
+	update   bool
 }
 
 func runScript(t *testing.T, path string, update bool, start Starter) {
@@ -78,7 +81,7 @@ func runScript(t *testing.T, path string, update bool, start Starter) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &script{archive: archive, env: &Environment{Directory: t.TempDir(), World: NewWorld(t)}}
+	s := &script{archive: archive, env: &Environment{Directory: t.TempDir(), World: NewWorld(t)}, update: update}
 	s.prepare(t)
 	s.instance = start(t, s.env)
 	stopped := false
@@ -117,6 +120,12 @@ func (s *script) prepare(t *testing.T) {
 			}
 		case f.Name == "zone":
 			s.env.World.Zones.Add(string(f.Data))
+		case strings.HasPrefix(f.Name, "file "):
+			path := filepath.Join(s.env.Directory, strings.TrimPrefix(f.Name, "file "))
+			text := bytes.ReplaceAll(f.Data, []byte("$DIR"), []byte(s.env.Directory))
+			if err := os.WriteFile(path, text, 0o600); err != nil {
+				t.Fatal(err)
+			}
 		case strings.HasPrefix(f.Name, "server "):
 			dialogues := strings.Split(string(f.Data), "****\n")
 			address, done := NewScripted(t, dialogues...)
@@ -156,9 +165,9 @@ func (s *script) command(words []string) error {
 		s.env.World.Clock.Advance(d)
 		return err
 	case words[0] == "client" && len(words) == 2:
-		for _, f := range s.archive.Files {
-			if f.Name == "client."+words[1] {
-				return s.client(string(f.Data))
+		for i := range s.archive.Files {
+			if f := &s.archive.Files[i]; f.Name == "client."+words[1] {
+				return s.client(f)
 			}
 		}
 		return fmt.Errorf("there is no file client.%s", words[1])
@@ -168,13 +177,20 @@ func (s *script) command(words []string) error {
 	return fmt.Errorf("unknown command")
 }
 
-func (s *script) client(dialogue string) error {
+func (s *script) client(f *txtar.File) error {
 	conn, err := s.instance.Connect()
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	return Converse(conn, Client, dialogue)
+	if !s.update {
+		return Converse(conn, Client, string(f.Data))
+	}
+	learnt, err := Record(conn, Client, string(f.Data))
+	if err == nil {
+		f.Data = []byte(learnt)
+	}
+	return err
 }
 
 func (s *script) checkServers(t *testing.T) {
@@ -184,7 +200,7 @@ func (s *script) checkServers(t *testing.T) {
 			if err != nil {
 				t.Errorf("remote server: %v", err)
 			}
-		default:
+		case <-time.After(time.Second): // it may still read what was sent last
 			t.Errorf("a remote server's dialogue was not played to its end")
 		}
 	}
@@ -221,13 +237,12 @@ func isExpectation(name string) bool {
 
 // read returns a file of the script's directory with what changes from run to run taken out. "msglog" is all message logs.
 func (s *script) read(name string) string {
-	paths := []string{filepath.Join(s.env.Directory, name)}
+	paths, _ := filepath.Glob(filepath.Join(s.env.Directory, name))
 	if !strings.Contains(name, "/") {
 		paths = []string{filepath.Join(s.env.Directory, "log", name)}
 	}
 	if name == "msglog" {
 		paths, _ = filepath.Glob(filepath.Join(s.env.Directory, "spool", "msglog", "*"))
-		sort.Strings(paths)
 	}
 	var b strings.Builder
 	for _, p := range paths {
@@ -239,16 +254,19 @@ func (s *script) read(name string) string {
 	return Normalize(b.String(), s.env.Directory)
 }
 
-// Normalize replaces what differs between runs: message ids by ID1, ID2 ... in order of appearance, the directory by $DIR, and
-// ports of loopback clients.
+// Normalize replaces what differs between runs: message ids by ID1, ID2 ... in order of appearance, the directory by $DIR, ports of loopback
+// clients, and the boundaries of reports.
 func Normalize(text, directory string) string {
 	text = strings.ReplaceAll(text, directory, "$DIR")
 	ids := make(map[string]string)
-	text = regexp.MustCompile(`\b[0-9A-Za-z]{6}-[0-9A-Za-z]{11}-[0-9A-Za-z]{4}\b`).ReplaceAllStringFunc(text, func(id string) string {
+	text = regexp.MustCompile(`\bE?[0-9A-Za-z]{6}-[0-9A-Za-z]{11}-[0-9A-Za-z]{4}\b`).ReplaceAllStringFunc(text, func(id string) string {
+		before := id[:len(id)-23] // a Message-Id has an E
+		id = id[len(before):]
 		if ids[id] == "" {
 			ids[id] = fmt.Sprintf("ID%d", len(ids)+1)
 		}
-		return ids[id]
+		return before + ids[id]
 	})
+	text = regexp.MustCompile(`\b\d+-eximdsn-\d+\b`).ReplaceAllString(text, "BOUNDARY")
 	return regexp.MustCompile(`\[127\.0\.0\.1\]:\d+`).ReplaceAllString(text, "[127.0.0.1]:PORT")
 }
