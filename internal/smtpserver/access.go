@@ -123,7 +123,7 @@ func (s *Session) refuseAs(r refusal) bool {
 	s.respond(code, text, false)
 	s.logRefusal(r, prefix, logMessage)
 	if drop {
-		s.drop("acl-drop")
+		s.drop("acl-drop", "", "")
 		return false
 	}
 	return true

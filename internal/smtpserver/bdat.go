@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"strings"
 
-	"exigo/internal/acl"
 	"exigo/internal/eventlog"
 	"exigo/internal/proto/smtp"
 )
@@ -13,7 +12,8 @@ import (
 func itoa(n int) string     { return strconv.Itoa(n) }
 func itoa64(n int64) string { return strconv.FormatInt(n, 10) }
 
-// bdat obeys BDAT (RFC 3030): the first chunk of a message. Further chunks are read by nextChunk while the message is received.
+// bdat obeys BDAT (RFC 3030): the first chunk of a message. Further chunks are read by nextChunk while the message is received. The ACL for the
+// beginning of data is not run (spec 44.6).
 func (s *Session) bdat(argument string) {
 	s.earlyPipelining = false
 	if !s.chunking {
@@ -38,15 +38,6 @@ func (s *Session) bdat(argument string) {
 	if !s.dataAllowed() {
 		s.skipChunk(size)
 		return
-	}
-	if s.main.ACLSMTPPredata != "" && !s.silent {
-		outcome := s.runACL(acl.Predata, string(s.main.ACLSMTPPredata))
-		s.applyControls()
-		if outcome.Verdict != acl.OK && outcome.Verdict != acl.Discard {
-			s.skipChunk(size)
-			s.refuse(acl.Predata, outcome, "")
-			return
-		}
 	}
 	s.chunks = &chunkState{session: s, left: size, size: size, last: last}
 	chunks := s.chunks
@@ -130,10 +121,10 @@ func (s *Session) betweenChunks(c *chunkState, line string) (next bool, err erro
 	case name == "QUIT":
 		s.quitCommand(argument)
 		return false, &abortError{end: true, lost: true}
-	case name == "NOOP":
-		s.line("250 OK")
 	case c.broken:
 		s.synprot(false, 503, "only RSET accepted now")
+	case name == "NOOP":
+		s.line("250 OK")
 	case name == "BDAT":
 		size, last, ok := s.chunkSize(argument)
 		if ok && (size > 0 || last) {

@@ -111,7 +111,7 @@ func (s *Session) receive(data *smtp.DataReader, chunked bool) {
 	}
 	s.afterMessage()
 	if result.Close {
-		s.drop("acl-drop")
+		s.drop("acl-drop", "", "")
 	}
 }
 
@@ -238,7 +238,6 @@ func (s *Session) receptionEnded(r Received) {
 		s.afterMessage()
 		return
 	case errors.Is(r.ReadError, errTimeout):
-		s.line("421 " + s.hostname + " SMTP incoming data timeout - closing connection.")
 		if s.svc.Log.Has(eventlog.LostIncomingConnection) {
 			id := r.ID
 			if r.InHeader {
@@ -247,16 +246,15 @@ func (s *Session) receptionEnded(r Received) {
 			s.svc.Log.Write(eventlog.Entry{To: eventlog.Main, ID: id, Text: "SMTP data timeout (message abandoned) on " + s.transportName() +
 				"connection from " + s.who(false) + " F=<" + s.printable(s.msg.Sender) + "> D=" + s.elapsed()})
 		}
-		s.notQuit("data-timeout")
+		s.notQuit("data-timeout", "421", s.hostname+" SMTP incoming data timeout - closing connection.")
 	case s.ctx.Err() != nil:
-		s.line("421 " + s.hostname + " Service not available - closing connection")
 		s.svc.Log.Write(eventlog.Entry{To: eventlog.Main, ID: r.ID, Text: "SMTP connection from " + s.who(false) + " closed after SIGTERM"})
-		s.notQuit("signal-exit")
+		s.notQuit("signal-exit", "421", s.hostname+" Service not available - closing connection")
 	case s.clientGone:
 		if s.svc.Log.Has(eventlog.LostIncomingConnection) {
 			s.svc.Log.Write(eventlog.Entry{To: eventlog.Main, ID: r.ID, Text: "SMTP connection lost after final dot " + s.who(true) + " P=" + s.msg.Protocol})
 		}
-		s.notQuit("connection-lost")
+		s.notQuit("connection-lost", "", "")
 	case s.failed && s.noun.NotQuitReason != "": // the synchronisation error is answered and logged
 	default:
 		s.logLost(r)
@@ -265,8 +263,7 @@ func (s *Session) receptionEnded(r Received) {
 			s.batchError("421", "Lost incoming connection", "")
 			return
 		}
-		s.line("421 Lost incoming connection")
-		s.notQuit("connection-lost")
+		s.notQuit("connection-lost", "421", "Lost incoming connection")
 	}
 	s.io.flush()
 }

@@ -23,7 +23,7 @@ func coreExtensions() []*Extension {
 		{Name: "LIMITS", Order: OrderLimits, Doc: "Limits of the session (RFC 9422).", Offer: offerLimits},
 		{Name: "8BITMIME", Order: Order8BitMIME, Doc: "8-bit bodies (RFC 6152).",
 			Offer: func(s *Session) (string, bool) { return "8BITMIME", s.main.Accept8BITMIME },
-			Mail:  []Parameter{{Name: "BODY", Offered: func(s *Session) bool { return s.main.Accept8BITMIME }, Set: setBody}}},
+			Mail:  []Parameter{{Name: "BODY", Offered: func(*Session) bool { return true }, Set: setBody}}}, // taken from who was not offered it, too
 		{Name: "DSN", Order: OrderDSN, Doc: "Delivery status notifications (RFC 3461).",
 			Offer: func(s *Session) (string, bool) {
 				s.dsn = s.matches(string(s.main.DSNAdvertiseHosts))
@@ -56,7 +56,7 @@ func coreExtensions() []*Extension {
 				if s.svc.World.Quirks.NoSMTPUTF8 && !s.svc.Config.IsSet("smtputf8_advertise_hosts") {
 					list = ""
 				}
-				s.utf8 = s.matches(list)
+				s.utf8 = s.main.Accept8BITMIME && s.matches(list) // RFC 6531, 3.1: together with 8BITMIME only
 				return "SMTPUTF8", s.utf8
 			},
 			Mail: []Parameter{{Name: "SMTPUTF8", Offered: func(s *Session) bool { return s.utf8 }, Set: setUTF8}}},

@@ -26,17 +26,23 @@ func (s *Session) quitCommand(string) {
 	}
 }
 
-// notQuit runs the ACL for sessions that end without QUIT. reason is $smtp_notquit_reason (spec 44.7).
-func (s *Session) notQuit(reason string) {
-	if s.noun.NotQuitReason != "" || s.silent {
-		return
+// notQuit ends a session that the client does not end with QUIT: it runs the ACL for that and sends the reply with the code, of which the ACL may word
+// the text. reason is $smtp_notquit_reason (spec 44.11). With code "" the reply was sent before.
+func (s *Session) notQuit(reason, code, text string) {
+	if s.noun.NotQuitReason == "" && !s.silent {
+		s.noun.NotQuitReason = reason
+		if s.main.ACLSMTPNotQuit != "" && reason != "tls-failed" {
+			outcome := s.runACL(acl.NotQuit, string(s.main.ACLSMTPNotQuit))
+			if outcome.Verdict == acl.Error {
+				s.logPanic("ACL for not-QUIT returned ERROR: " + s.printable(outcome.LogMessage))
+			}
+			if outcome.UserMessage != "" {
+				text = outcome.UserMessage
+			}
+		}
 	}
-	s.noun.NotQuitReason = reason
-	if s.main.ACLSMTPNotQuit == "" || reason == "tls-failed" {
-		return
-	}
-	if outcome := s.runACL(acl.NotQuit, string(s.main.ACLSMTPNotQuit)); outcome.Verdict == acl.Error {
-		s.logPanic("ACL for not-QUIT returned ERROR: " + s.printable(outcome.LogMessage))
+	if code != "" {
+		s.respond(code, text, false)
 	}
 }
 

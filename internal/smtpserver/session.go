@@ -101,6 +101,7 @@ type Session struct {
 // newMessage begins a transaction: nothing of an earlier message stays.
 func (s *Session) newMessage() {
 	controls := mail.Controls{}
+	s.dropOnward()
 	if s.msg != nil {
 		acl.KeepForSession(&controls, s.msg.Controls)
 	}
@@ -113,6 +114,13 @@ func (s *Session) newMessage() {
 	s.recipientsOver, s.discarding = false, false
 	s.declaredSize, s.mailNote, s.discarded, s.discardedBy, s.discards = 0, "", 0, "", nil
 	s.chunks = nil
+}
+
+// dropOnward ends the connection onward that the message at hand may have.
+func (s *Session) dropOnward() {
+	if s.msg != nil && s.svc.Onward != nil {
+		s.svc.Onward.Drop(s.msg)
+	}
 }
 
 // loop reads and obeys commands until the session ends.
@@ -214,8 +222,7 @@ func (s *Session) checkedUnknown() {
 	}
 	s.unknownCommands++
 	if s.unknownCommands > s.main.SMTPMaxUnknownCommands {
-		s.line("500 Too many unrecognized commands")
-		s.drop("bad-commands")
+		s.drop("bad-commands", "500", "Too many unrecognized commands")
 		s.logReject("SMTP call from " + s.who(false) + " dropped: too many unrecognized commands (last was \"" + s.printable(s.lastCommand) + "\")")
 		return
 	}
@@ -254,7 +261,7 @@ func (s *Session) tooManyErrors(code int) {
 	s.incomplete("too many syntax or protocol errors")
 	s.logReject("SMTP call from " + s.who(false) + " dropped: too many syntax or protocol errors (last command was \"" +
 		s.printable(s.lastCommand) + "\", " + s.history() + ")")
-	s.drop("bad-commands")
+	s.done, s.failed = true, true // not for the ACL for sessions without QUIT: Exim does not run it either
 }
 
 // replyCode makes "501 " or, where a line follows, "501-".
@@ -266,10 +273,10 @@ func replyCode(code int, more bool) string {
 	return string(b[:])
 }
 
-// drop ends the session without QUIT.
-func (s *Session) drop(reason string) {
+// drop ends the session without QUIT, as notQuit has it.
+func (s *Session) drop(reason, code, text string) {
 	s.done, s.failed = true, true
-	s.notQuit(reason)
+	s.notQuit(reason, code, text)
 }
 
 // inputEnded ends the session because there is no more input: end of file, a timeout, or a broken connection.
@@ -281,15 +288,13 @@ func (s *Session) inputEnded(err error) {
 	}
 	switch {
 	case errors.Is(err, errTimeout):
-		s.line("421 " + s.hostname + ": SMTP command timeout - closing connection")
 		if s.svc.Log.Has(eventlog.LostIncomingConnection) {
 			s.logMain("SMTP command timeout on " + s.transportName() + "connection from " + s.who(false) + " D=" + s.elapsed())
 		}
-		s.notQuit("command-timeout")
+		s.notQuit("command-timeout", "421", s.hostname+": SMTP command timeout - closing connection")
 	case s.ctx.Err() != nil:
-		s.line("421 " + s.hostname + ": Service not available - closing connection")
 		s.logMain("SMTP connection from " + s.who(false) + " closed after SIGTERM")
-		s.notQuit("signal-exit")
+		s.notQuit("signal-exit", "421", s.hostname+": Service not available - closing connection")
 	default:
 		s.connectionLost(err)
 	}
@@ -307,7 +312,10 @@ func (s *Session) transportName() string {
 
 // connectionLost logs that the client went away.
 func (s *Session) connectionLost(err error) {
-	s.line("421 " + s.hostname + " lost input connection")
+	if !s.tlsFailed && s.msg.SenderSet {
+		s.incomplete("connection lost")
+	}
+	s.notQuit("connection-lost", "421", s.hostname+" lost input connection")
 	cause := ""
 	if err != io.EOF && err != io.ErrUnexpectedEOF {
 		cause = " (error: " + s.printable(errorText(err)) + ")"
@@ -318,14 +326,12 @@ func (s *Session) connectionLost(err error) {
 			s.logMain(s.connectionInfo() + " D=" + s.elapsed() + " closed by EOF")
 		}
 	case s.msg.SenderSet:
-		s.incomplete("connection lost")
 		if s.svc.Log.Has(eventlog.LostIncomingConnection) {
 			s.logMain("unexpected " + s.disconnection() + " while reading SMTP command from " + s.who(false) + cause + " D=" + s.elapsed())
 		}
 	case s.logsConnection():
 		s.logMain(s.connectionInfo() + " lost" + cause + " D=" + s.elapsed())
 	}
-	s.notQuit("connection-lost")
 }
 
 func (s *Session) disconnection() string {

@@ -63,8 +63,7 @@ func (s *Session) refuseInput(input []byte, size string) {
 	text += size
 	s.incomplete("sync failure")
 	s.logReject(text)
-	s.line("554 SMTP synchronization error")
-	s.drop("synchronization-error")
+	s.drop("synchronization-error", "554", "SMTP synchronization error")
 }
 
 // greetingSync checks that the client waits for the banner (smtp_enforce_sync).
@@ -82,8 +81,7 @@ func (s *Session) greetingSync() bool {
 	}
 	s.logReject("SMTP protocol synchronization error (input sent without waiting for greeting): rejected connection from " +
 		s.who(true) + " input=\"" + s.printable(string(shown)) + "\"")
-	s.line("554 SMTP synchronization error")
-	s.drop("synchronization-error")
+	s.drop("synchronization-error", "554", "SMTP synchronization error")
 	return false
 }
 
@@ -127,9 +125,8 @@ func (s *Session) tooManyNonmail(verb string) bool {
 	}
 	s.incomplete("too many non-mail commands")
 	s.logReject("SMTP call from " + s.who(false) + " dropped: too many nonmail commands (last was \"" + s.printable(firstWord(s.lastCommand)) + "\")")
-	s.line("554 Too many nonmail commands")
 	s.dropped = true
-	s.drop("bad-commands")
+	s.drop("bad-commands", "554", "Too many nonmail commands")
 	return true
 }
 
