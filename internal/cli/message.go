@@ -34,6 +34,7 @@ func (p *Program) callersMessage() (*mail.Message, error) {
 		return nil, err
 	}
 	m := &mail.Message{Session: p.Server.Receiver.LocalSession(call), Sender: p.Server.Receiver.OwnAddress(call.Caller)}
+	m.Session.Local = false // nothing was received
 	if call.SenderGiven {
 		m.Sender, m.SenderSet = strings.Trim(call.Sender, "<>"), true
 		if m.Sender != "" {
