@@ -40,9 +40,19 @@ func (p *Program) testAddresses(ctx context.Context, o route.TestOptions) error 
 		}
 	}
 	s := p.Server.Engine.NewScope(ctx, p.Server.Config, session, m)
-	t := &route.Tester{Engine: p.Server.Routes, Out: p.Stdout, Options: o}
+	console, done := p.openConsole()
+	defer done()
+	if debug := p.Server.DebugPrint; debug != nil {
+		p.Server.DebugPrint = func(text string) {
+			console.out.Flush()
+			debug(text)
+		}
+	}
+	t := &route.Tester{Engine: p.Server.Routes, Out: console.out, Options: o}
 	status := 0
-	p.eachLine(false, func(text string) { status = max(status, t.Test(ctx, s, text)) })
+	if err := p.eachLine(console, false, func(text string) { status = max(status, t.Test(ctx, s, text)) }); err != nil {
+		return err
+	}
 	if status != 0 {
 		return &exitError{status: status}
 	}

@@ -15,6 +15,9 @@ type target struct {
 
 // assignment splits such a line. For others the target is nil and the text is returned as it is.
 func assignment(line string) (*target, string) {
+	if !strings.HasPrefix(line, "set") {
+		return nil, line
+	}
 	head, value, ok := strings.Cut(line, "=")
 	words := strings.Fields(head)
 	if !ok || len(words) != 2 || words[0] != "set" && words[0] != "set,t" {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	"exigo/internal/config"
@@ -14,50 +13,16 @@ import (
 	"exigo/internal/retry"
 )
 
-// maxInputLine bounds a line of the testing modes' input.
-const maxInputLine = 1 << 20
-
-// eachLine calls do for every operand, or else for every line of the standard input behind a prompt. Lines that end in a
-// backslash go on in the next one when joined is set.
-func (p *Program) eachLine(joined bool, do func(text string)) {
-	if len(p.Arguments.Operands) > 0 {
-		for _, text := range p.Arguments.Operands {
-			do(text)
-		}
-		return
-	}
-	in := bufio.NewScanner(p.Stdin)
-	in.Buffer(make([]byte, 0, 4096), maxInputLine)
-	io.WriteString(p.Stdout, "> ")
-	pending, more := "", false
-	for in.Scan() {
-		line := in.Text()
-		if more {
-			line = strings.TrimLeft(line, " \t")
-		}
-		text := pending + line
-		if pending, more = strings.CutSuffix(text, "\\"); more && joined {
-			continue
-		}
-		pending, more = "", false
-		if joined || strings.TrimSpace(text) != "" {
-			do(text)
-		}
-		io.WriteString(p.Stdout, "> ")
-	}
-	io.WriteString(p.Stdout, "\n")
-}
-
 // expand is -be: each text is expanded and shown.
 func (p *Program) expand(ctx context.Context) error {
 	if err := p.checksAllowed(); err != nil {
 		return err
 	}
-	m, done, err := p.expansionMessage(ctx)
+	m, forget, err := p.expansionMessage(ctx)
 	if err != nil {
 		return err
 	}
-	defer done()
+	defer forget()
 	p.logToCaller()
 	if m == nil { // the body of a message is read when it is asked for, from files of our own
 		err = p.becomeCaller()
@@ -77,38 +42,46 @@ func (p *Program) expand(ctx context.Context) error {
 	} else {
 		defer s.SetExtra("return_path", mail.Value{})()
 	}
-	out := bufio.NewWriter(p.Stdout)
-	defer out.Flush()
-	macros := p.Server.Config.NewMacroReader()
-	console := *p
-	console.Stdout = out
-	console.eachLine(true, func(text string) {
-		text, name, err := macros.Line(text)
-		if name != "" {
-			fmt.Fprintf(out, "Defined macro '%s'\n", name)
+	console, done := p.openConsole()
+	defer done()
+	t := expansionTest{p: p, scope: s, message: m, macros: p.Server.Config.NewMacroReader(), out: console.out}
+	return p.eachLine(console, true, t.line)
+}
+
+// expansionTest is one run of -be.
+type expansionTest struct {
+	p       *Program
+	scope   *expand.Scope
+	message *mail.Message
+	macros  *config.MacroReader
+	out     *bufio.Writer
+}
+
+// line obeys one line: the definition of a macro, the setting of a variable, or a text to expand.
+func (t *expansionTest) line(text string) {
+	text, name, err := t.macros.Line(text)
+	if name != "" {
+		fmt.Fprintf(t.out, "Defined macro '%s'\n", name)
+		return
+	}
+	var v expand.Value
+	target, text := assignment(text)
+	if err == nil {
+		v, err = t.p.Server.Engine.Expand(t.scope, text)
+	}
+	switch {
+	case err != nil:
+		fmt.Fprintf(t.out, "Failed: %v\n", expansionText(err))
+	case target != nil:
+		if name, err = target.set(t.message, v); err != nil {
+			fmt.Fprintf(t.out, "%v\n", err)
 			return
 		}
-		var v expand.Value
-		target, text := assignment(text)
-		if err == nil {
-			v, err = p.Server.Engine.Expand(s, text)
-		}
-		if err == nil && target != nil {
-			name, err := target.set(m, v)
-			if err == nil {
-				fmt.Fprintf(out, "variable %s set\n", name)
-				return
-			}
-			fmt.Fprintf(out, "%v\n", err)
-			return
-		}
-		if err != nil {
-			fmt.Fprintf(out, "Failed: %v\n", expansionText(err))
-			return
-		}
-		fmt.Fprintln(out, v.S)
-	})
-	return nil
+		fmt.Fprintf(t.out, "variable %s set\n", name)
+	default:
+		t.out.WriteString(v.S)
+		t.out.WriteByte('\n')
+	}
 }
 
 func expansionText(err error) string {

@@ -64,7 +64,11 @@ func (t *macroTable) expandBuiltin(s string) (string, bool) {
 	var b strings.Builder
 	start := 0
 	for i := 0; i < len(s); i++ {
-		if s[i] != '_' || !mayBePredefined(s[i:]) {
+		next := strings.IndexByte(s[i:], '_')
+		if next < 0 {
+			break
+		}
+		if i += next; !mayBePredefined(s[i:]) {
 			continue
 		}
 		end := i + 1

@@ -38,6 +38,17 @@ type words struct {
 	operators  map[string]*Operator
 	conditions map[string]*LazyCondition
 	lookups    map[string]*lookup.Driver
+
+	itemNames, operatorNames names
+}
+
+// names tells quickly that there is no name: for each first byte it has the lengths of those that there are.
+type names [128]uint64
+
+func (n *names) add(name string) { n[name[0]%128] |= 1 << min(len(name), 63) }
+
+func (n *names) maybe(name string) bool {
+	return name != "" && n[name[0]%128]&(1<<min(len(name), 63)) != 0
 }
 
 // fill puts all rows into the maps. Items and conditions of the simple kind are wrapped as lazy ones.
@@ -65,12 +76,14 @@ func (w *words) fill(rows Words) error {
 			twice = append(twice, "${"+items[i].Name+"...}")
 		}
 		w.items[items[i].Name] = &items[i]
+		w.itemNames.add(items[i].Name)
 	}
 	for i := range rows.Operators {
 		if w.operators[rows.Operators[i].Name] != nil {
 			twice = append(twice, "${"+rows.Operators[i].Name+":...}")
 		}
 		w.operators[rows.Operators[i].Name] = &rows.Operators[i]
+		w.operatorNames.add(rows.Operators[i].Name)
 	}
 	conditions := rows.LazyConditions
 	for i := range rows.Conditions {
@@ -149,6 +162,9 @@ func (w *words) Variable(name string) (row any, note string) {
 
 // Item implements syntax.Words.
 func (w *words) Item(name string) (row any, shape syntax.Shape, ok bool) {
+	if !w.itemNames.maybe(name) {
+		return nil, syntax.Shape{}, false
+	}
 	if it := w.items[name]; it != nil {
 		return it, it.Shape, true
 	}
@@ -157,8 +173,10 @@ func (w *words) Item(name string) (row any, shape syntax.Shape, ok bool) {
 
 // Operator implements syntax.Words: the longest name wins, the rest after an underscore is the argument.
 func (w *words) Operator(text string) (row any, name, argument string, ok bool) {
-	if o := w.operators[text]; o != nil {
-		return o, text, "", true
+	if w.operatorNames.maybe(text) {
+		if o := w.operators[text]; o != nil {
+			return o, text, "", true
+		}
 	}
 	name, argument, ok = strings.Cut(text, "_")
 	if o := w.operators[name]; ok && o != nil {

@@ -180,7 +180,8 @@ func inList(s *expand.Scope, args []expand.Value, caseless bool) (bool, error) {
 func lower(text string) string {
 	for i := range len(text) {
 		if text[i] >= 'A' && text[i] <= 'Z' {
-			b := []byte(text)
+			var space [128]byte
+			b := append(space[:0], text...)
 			for ; i < len(b); i++ {
 				if b[i] >= 'A' && b[i] <= 'Z' {
 					b[i] += 'a' - 'A'

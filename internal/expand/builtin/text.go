@@ -211,6 +211,20 @@ func underscoreNumbers(name, argument string, limit int, signed bool) ([]string,
 	return parts, nil
 }
 
+// smallNumber reads up to four digits.
+func smallNumber(text string) (n int, ok bool) {
+	if text == "" || len(text) > 4 {
+		return 0, false
+	}
+	for i := range len(text) {
+		if text[i] < '0' || text[i] > '9' {
+			return 0, false
+		}
+		n = n*10 + int(text[i]-'0')
+	}
+	return n, true
+}
+
 // textOperators change strings.
 func textOperators() []expand.Operator {
 	plain := func(name, doc string, change func(string) string, examples ...expand.Example) expand.Operator {
@@ -263,6 +277,14 @@ func textOperators() []expand.Operator {
 				}
 				if o.Name == name {
 					return expand.Value{}, expand.Fail("missing values after %s", name)
+				}
+				if n, ok := smallNumber(o.Argument); ok { // most are that simple
+					if limit == 1 {
+						subject.S = subject.S[:min(n, len(subject.S))]
+					} else {
+						subject.S = substring(subject.S, n, -1)
+					}
+					return subject, nil
 				}
 				numbers, err := underscoreNumbers(name, o.Argument, limit, name[0] == 's')
 				if err != nil {
