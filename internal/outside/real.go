@@ -23,7 +23,7 @@ func Real() *World {
 		Clock:       realClock{},
 		DNS:         newRealResolver("/etc/resolv.conf"),
 		Random:      realRandom{},
-		Users:       newFileUsers("/etc/passwd", "/etc/group"),
+		Users:       newUsers("/etc/passwd", "/etc/group", "/etc/nsswitch.conf", "getent"),
 		Dial:        realDialer{},
 		LoadAverage: func() (int, bool) { return loadAverage("/proc/loadavg") },
 		Hostname:    hostname,

@@ -12,8 +12,7 @@ import (
 	"time"
 )
 
-// fileUsers finds accounts in passwd(5) and group(5) files. They are read again when they change; other sources of the
-// system's name service are not asked.
+// fileUsers finds accounts in passwd(5) and group(5) files. They are read again when they change.
 type fileUsers struct {
 	passwd userFile[User]
 	group  userFile[Group]
