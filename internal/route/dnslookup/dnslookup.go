@@ -97,7 +97,7 @@ func request(r *route.Run, c *settings) (q hostfind.Request, ok bool, outcome ro
 	q = r.Request(r.Address.Domain, 0)
 	q.MX, q.Addresses = true, true
 	q.Qualify, q.Search = c.qualifySingle, c.searchParents
-	q.SRVFail, q.MXFail = string(c.srvFailDomains), string(c.mxFailDomains)
+	q.SRVFail, q.MXFail, q.MXDomains = string(c.srvFailDomains), string(c.mxFailDomains), string(c.mxDomains)
 	if text := string(c.checkSRV); text != "" {
 		v, err := r.Scope.Engine.Expand(r.Scope, text)
 		switch {
@@ -106,13 +106,6 @@ func request(r *route.Run, c *settings) (q hostfind.Request, ok bool, outcome ro
 		case !errors.Is(err, expand.ErrForced):
 			return q, false, r.Postpone(mail.ErrnoExpandFail, "%s router: failed to expand \"%s\": %s", r.Router.Name, text, err)
 		}
-	}
-	if text := string(c.mxDomains); text != "" {
-		m, err := list.Domain(r.Scope, text, r.Address.Domain)
-		if err != nil && !errors.Is(err, expand.ErrForced) {
-			return q, false, r.Postpone(0, "lookup defer for mx_domains")
-		}
-		q.Addresses = !m.Matched
 	}
 	if q.IPv4Only, ok, outcome = r.Truth(string(c.ipv4Only)); !ok {
 		return q, false, outcome
@@ -133,6 +126,9 @@ func find(r *route.Run, c *settings, q hostfind.Request) (hostfind.Answer, route
 	for _, name := range names {
 		q.Name = name
 		answer, err := hostfind.Find(r.Ctx, r.Scope, q)
+		if errors.Is(err, hostfind.ErrMXDomains) {
+			return answer, r.Postpone(0, "%s", hostfind.ErrMXDomains)
+		}
 		if err != nil {
 			return answer, r.Postpone(mail.ErrnoListDefer, "%s", err)
 		}

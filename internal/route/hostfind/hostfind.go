@@ -7,6 +7,8 @@ package hostfind
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
 
@@ -46,6 +48,8 @@ type Request struct {
 	Service string
 	// MX asks for MX records, Addresses for address records when there are none of the others.
 	MX, Addresses bool
+	// MXDomains is a list of domains whose address records do not count; it is looked at when there are no other records.
+	MXDomains string
 	// IgnoreHosts is a host list; matching addresses count as absent.
 	IgnoreHosts string
 	// SRVFail and MXFail are lists of domains for which a DNS error in that step counts as "no such record".
@@ -147,6 +151,9 @@ func (f *finder) finish(a Answer, err error) (Answer, error) {
 	return a, err
 }
 
+// ErrMXDomains is the error of a request whose MXDomains cannot be looked at now.
+var ErrMXDomains = errors.New("lookup defer for mx_domains")
+
 // search asks for SRV, MX and address records in turn.
 func (f *finder) search() (Result, []mail.Host, error) {
 	if f.r.Service != "" {
@@ -162,6 +169,11 @@ func (f *finder) search() (Result, []mail.Host, error) {
 		}
 	}
 	if !f.r.Addresses {
+		return NotFound, nil, nil
+	}
+	if matched, err := f.matches(f.r.MXDomains, f.r.Name); err != nil {
+		return Again, nil, fmt.Errorf("%w: %w", ErrMXDomains, err)
+	} else if matched {
 		return NotFound, nil, nil
 	}
 	hosts, result, err := f.addresses(mail.Host{Name: f.r.Name, MX: -1, Port: f.r.Port}, true)
