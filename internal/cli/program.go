@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"strings"
 
 	"exigo/internal/catalog"
@@ -176,6 +177,7 @@ func (p *Program) load(ctx context.Context) error {
 	a := p.Arguments
 	r := catalog.Request{World: p.World, Path: SearchPath, Stderr: p.Stderr}
 	if p.OwnProcess && !a.stays() {
+		debug.SetGCPercent(growthPercent(4 << 20)) // most calls end before there is much to collect
 		r.Fatal = func() { os.Exit(1) }
 	}
 	if a.ConfigFile != "" {

@@ -1,10 +1,6 @@
 package expand
 
 import (
-	"hash/maphash"
-	"sync"
-	"sync/atomic"
-
 	"exigo/internal/expand/syntax"
 )
 
@@ -245,62 +241,4 @@ func (s *Scope) Branches(it *syntax.Item, matched bool, value Value) (Value, err
 		return Value{}, Force("\"%s\" failed and \"fail\" requested", it.Name)
 	}
 	return Value{}, nil
-}
-
-// trees keeps parsed texts: two generations, the older is dropped when the younger is full. A text is kept when it comes for the second
-// time, so that those that come once, because data is part of them, cost nothing.
-type trees struct {
-	words        *words
-	mutex        sync.RWMutex
-	young, older map[string]*syntax.Text
-	parsers      sync.Pool // of *syntax.Parser
-	seed         maphash.Seed
-	seen         [treesSeen]atomic.Uint64 // hashes of texts that were not kept
-}
-
-const (
-	treesKept = 4096  // texts in a generation
-	treesSeen = 2048  // a power of two
-	treeText  = 16384 // longer texts are not kept
-)
-
-// get returns the tree of a text. If parser is not nil, the tree is in its memory: it is given back when the tree is not needed any more.
-func (t *trees) get(text string) (tree *syntax.Text, parser *syntax.Parser) {
-	t.mutex.RLock()
-	tree = t.young[text]
-	old := tree == nil && t.older[text] != nil
-	if old {
-		tree = t.older[text]
-	}
-	t.mutex.RUnlock()
-	if tree != nil && !old {
-		return tree, nil
-	}
-	if tree == nil {
-		if len(text) > treeText || t.first(text) {
-			if parser, _ = t.parsers.Get().(*syntax.Parser); parser == nil {
-				parser = &syntax.Parser{}
-			}
-			return parser.Parse(text, t.words), parser
-		}
-		tree = syntax.Parse(text, t.words)
-	}
-	t.mutex.Lock()
-	defer t.mutex.Unlock()
-	if len(t.young) >= treesKept || t.young == nil {
-		t.older, t.young = t.young, make(map[string]*syntax.Text, 64)
-	}
-	t.young[text] = tree
-	return tree, nil
-}
-
-// first notes a text, and tells whether it is new as far as is known.
-func (t *trees) first(text string) bool {
-	hash := maphash.String(t.seed, text)
-	place := &t.seen[hash%treesSeen]
-	if place.Load() == hash {
-		return false
-	}
-	place.Store(hash)
-	return true
 }
