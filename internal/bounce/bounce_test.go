@@ -277,7 +277,7 @@ func TestOutput(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		addrs = append(addrs, child(top, mail.KindPipe, fmt.Sprint("|", i), mail.Outcome{Message: "not shown", ReturnFile: path}))
+		addrs = append(addrs, child(top, mail.KindPipe, fmt.Sprint("|", i), mail.Outcome{Message: "not shown", LogOnly: true, ReturnFile: path}))
 	}
 	if err := d.Failure(context.Background(), d.report("s@x", addrs...)); err != nil {
 		t.Fatal(err)
@@ -289,9 +289,10 @@ func TestOutput(t *testing.T) {
 	if !strings.HasSuffix(strings.TrimSuffix(texts[0], "\n")+"\n", want) || strings.Contains(d.text, "not shown") || len(kinds) != 3 {
 		t.Errorf("%d %.600q", len(texts[0]), texts[0])
 	}
+	addrs[0].Outcome.UserMessage = "local delivery failed"
 	one := d.report("s@x", addrs[0])
 	d.Failure(context.Background(), one)
-	if !strings.Contains(d.text, "generated during the delivery attempt:\n") {
+	if !strings.Contains(d.text, "by top@x\n    local delivery failed\n\nThe following text was generated during the delivery attempt:\n") {
 		t.Error(d.text)
 	}
 }

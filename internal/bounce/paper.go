@@ -134,8 +134,7 @@ func (p *paper) describe(a *mail.Address) {
 	if h := a.Outcome.Host; h != nil {
 		fmt.Fprintf(p, "  host %s [%s]\n", clean(h.Name), h.Address)
 	}
-	// What a command wrote follows, and says more.
-	if text := reason(a); text != "" && a.Outcome.ReturnFile == "" {
+	if text := reason(a); text != "" {
 		p.WriteString("    " + text + "\n")
 	}
 }

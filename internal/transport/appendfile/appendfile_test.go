@@ -101,12 +101,12 @@ func TestFormats(t *testing.T) {
 		{"null device", []string{"file", "/dev/null"}, ""},
 	} {
 		d := fixture(t, append([]string{"file", "DIR/box"}, c.options...)...)
-		d.must(mail.Delivered)
+		o := d.must(mail.Delivered)
 		if c.want == "" {
 			continue
 		}
-		if got := d.read("box"); got != c.want {
-			t.Errorf("%s: %q\nwant %q", c.name, got, c.want)
+		if got := d.read("box"); got != c.want || o.Size != int64(len(c.want)) {
+			t.Errorf("%s: %q (%d)\nwant %q", c.name, got, o.Size, c.want)
 		}
 	}
 }

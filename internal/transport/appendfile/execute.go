@@ -92,7 +92,6 @@ func (d *delivery) write(f *os.File, name string, sync bool) (int64, error) {
 	if size += n; err != nil {
 		return size, d.writeFailed(err, name)
 	}
-	d.size = n
 	tail := ""
 	if d.BSMTP {
 		tail = "." + end
@@ -111,6 +110,7 @@ func (d *delivery) write(f *os.File, name string, sync bool) (int64, error) {
 			return size, d.writeFailed(err, name)
 		}
 	}
+	d.size = size
 	return size, nil
 }
 

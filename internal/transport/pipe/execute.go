@@ -30,6 +30,7 @@ type delivery struct {
 	output   bytes.Buffer
 	timedOut atomic.Bool
 	killed   atomic.Bool // for writing too much
+	size     int64       // what the command was given; set when it was all taken
 }
 
 // execute runs the command.
@@ -39,8 +40,8 @@ func execute(ctx context.Context, e *transport.Execution) []mail.Outcome {
 		return e.All(transport.Panic(mail.ErrnoUnknown, "pipe: %v", err).Outcome)
 	}
 	o := d.deliver()
-	d.report(&o)
 	discreet(&o)
+	d.report(&o)
 	return e.All(o)
 }
 
@@ -166,14 +167,16 @@ func (d *delivery) feed(ctx context.Context, w io.Writer) error {
 	if _, err := io.WriteString(w, head.String()); err != nil {
 		return err
 	}
-	if _, err := d.e.Message.WriteTo(ctx, w, transport.WriteOptions{CRLF: d.CRLF, Check: d.Check, Escape: d.Escape, FinalNewline: d.BSMTP}); err != nil {
+	n, err := d.e.Message.WriteTo(ctx, w, transport.WriteOptions{CRLF: d.CRLF, Check: d.Check, Escape: d.Escape, FinalNewline: d.BSMTP})
+	if err != nil {
 		return err
 	}
 	tail := d.Suffix
 	if d.BSMTP {
 		tail = "." + end + tail
 	}
-	_, err := io.WriteString(w, tail)
+	d.size = int64(head.Len()) + n + int64(len(tail))
+	_, err = io.WriteString(w, tail)
 	return err
 }
 
@@ -234,7 +237,7 @@ func (d *delivery) timeout(text string) mail.Outcome {
 
 // status judges an exit status (spec 29.2).
 func (d *delivery) status(code int, sig *syscall.Signal) mail.Outcome {
-	good := mail.Outcome{Result: mail.Delivered}
+	good := mail.Outcome{Result: mail.Delivered, Size: d.size}
 	switch {
 	case code == 127 && d.FreezeExecFail:
 		o := transport.Defer(0, "pipe process failed to exec \"%s\"", d.Argv[0]).Outcome
@@ -296,6 +299,7 @@ func (d *delivery) report(o *mail.Outcome) {
 	if d.ReturnOutput && o.Result != mail.Deferred {
 		if !failed {
 			*o = transport.Fail("return message generated").Outcome
+			o.LogOnly = true // what the command wrote says it
 		}
 		d.e.Output = d.output.Bytes()
 	} else if d.ReturnFails && failed {

@@ -93,6 +93,8 @@ func written(t *testing.T, command string, change func(f *transporttest.Fixture)
 	}
 	if o := f.Deliver(t.Context()); o.Result != mail.Delivered {
 		t.Fatalf("%+v", o)
+	} else if info, err := os.Stat(dir + "/out"); err != nil || strings.HasPrefix(command, "/bin/sh -c 'cat >") && o.Size != info.Size() {
+		t.Errorf("size %d: %v", o.Size, err)
 	}
 	data, err := os.ReadFile(dir + "/out")
 	if err != nil {
