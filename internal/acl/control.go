@@ -135,8 +135,12 @@ func controlCase(caseful bool) func(*Run, string) Verdict {
 	}
 }
 
+// controlCutthrough is ignored for all recipients but the first (spec 44.23).
 func controlCutthrough(r *Run, option string) Verdict {
 	c := r.controls()
+	if s := r.Scope.Session; c.Cutthrough || s != nil && s.RcptCount > 1 {
+		return OK
+	}
 	c.Cutthrough = true
 	for _, o := range options(option) {
 		if value, ok := strings.CutPrefix(o, "defer="); ok && (value == "spool" || value == "pass") {

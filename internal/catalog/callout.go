@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 
+	"exigo/internal/deliver"
 	"exigo/internal/expand"
 	"exigo/internal/mail"
 	"exigo/internal/route"
@@ -35,6 +36,13 @@ func (s *Server) calloutTransport(_ context.Context, sc *expand.Scope, name stri
 	run := &transport.Run{Transport: t, Message: sc.Message, Addresses: []*mail.Address{a}, Scope: sc, Services: services}
 	return &callout.Transport{
 		Hosts: hosts, Override: own.HostsOverride, ByName: own.GetHostByName, IncludeAffixes: t.Generic.RcptIncludeAffixes,
+		Parameters: func(ctx context.Context, h *mail.Host, c *smtpclient.Conn) (string, string, bool) {
+			return s.onwardParameters(ctx, run, sc, h, c)
+		},
+		Together: func(have []*mail.Address, next *mail.Address) bool {
+			limits := t.Limits(sc)
+			return deliver.Together(t, limits, have[0], next) && (limits.MaxRecipients <= 0 || len(have) < limits.MaxRecipients)
+		},
 		Connect: func(ctx context.Context, h *mail.Host) (*smtpclient.Conn, error) {
 			return smtp.Connect(ctx, run, h, smtp.ForCallout)
 		},

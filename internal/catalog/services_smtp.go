@@ -67,7 +67,7 @@ func (s *Server) smtpServices() smtpserver.Services {
 		StartCommand: startCommand, ETRNLock: newKeyLock().take,
 		SpoolSpace:     func() (int64, int64) { return space(s.Spool.Directory) },
 		LogSpace:       s.logSpace,
-		Authenticators: s.Authenticators, TLS: s.TLS, Extensions: extensions, Accept: accept,
+		Authenticators: s.Authenticators, TLS: s.TLS, Extensions: extensions, Accept: accept, Onward: s.onward(),
 	}
 }
 

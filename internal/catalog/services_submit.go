@@ -25,7 +25,7 @@ func (s *Server) submitServices() submit.Services {
 		MatchHost: func(sc *expand.Scope, text, name string, session *mail.Session) (bool, error) {
 			return matchHost(sc, text, name, session.Host)
 		},
-		LogSpace: s.logSpace, Arrived: s.arrived, NoDelivery: func() bool { return s.DontDeliver }}
+		LogSpace: s.logSpace, Arrived: s.arrived, Onward: s.sendOn, NoDelivery: func() bool { return s.DontDeliver }}
 	for _, f := range s.Catalog.Features {
 		services.Rooms = append(services.Rooms, f.Reception...)
 	}
@@ -40,7 +40,7 @@ func (s *Server) ScratchReceiver() (r *submit.Receiver, remove func(), err error
 	}
 	services := s.submitServices()
 	services.Spool = spool.Open(dir, spool.Options{LocalhostNumber: s.Main.LocalhostID, ShortIDs: s.Main.ShortMessageIDs, UID: -1, GID: -1})
-	services.Arrived = nil
+	services.Arrived, services.Onward = nil, nil
 	return submit.New(services), func() { os.RemoveAll(dir) }, nil
 }
 

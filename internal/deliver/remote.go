@@ -62,10 +62,7 @@ next:
 		limits := a.d.Transports[addr.Transport].Limits(a.routingScope(addr))
 		for i, g := range groups {
 			first := g.addresses[0]
-			if first.Transport != addr.Transport || !limits.MultiDomain && !strings.EqualFold(first.Domain, addr.Domain) || !sameRemote(first, addr) {
-				continue
-			}
-			if limits.MultiDomain && !batchVariables(first, addr, a.d.Transports[addr.Transport]) {
+			if !Together(a.d.Transports[addr.Transport], limits, first, addr) {
 				continue
 			}
 			if limits.MaxRecipients > 0 && len(g.addresses) >= limits.MaxRecipients && !a.d.Main.MUAWrapper {
@@ -78,6 +75,12 @@ next:
 		groups = append(groups, remoteGroup{addresses: []*mail.Address{addr}})
 	}
 	return groups
+}
+
+// Together tells whether two addresses, the first one with transport t, can share one run of that remote transport.
+func Together(t *transport.Transport, limits transport.Limits, first, next *mail.Address) bool {
+	return first.Transport == next.Transport && (limits.MultiDomain || strings.EqualFold(first.Domain, next.Domain)) && sameRemote(first, next) &&
+		(!limits.MultiDomain || batchVariables(first, next, t))
 }
 
 // remoteGroup is what one run of a transport serves. more says that another run follows that differs from it by nothing but its

@@ -239,6 +239,8 @@ type CalloutResult struct {
 	UserMessage, Message string
 	// Failure is "mail", "recipient", "postmaster", or "random" with a good result.
 	Failure string
+	// Reply is the server's reply that put the callout off, its code before the first of its lines (separated by \n); "" when it was something else.
+	Reply string
 }
 
 // Verified is the result of a verification.
@@ -252,6 +254,8 @@ type Verified struct {
 	UserMessage, Message string
 	// Failure is "qualify", "route", "mail", "recipient", "postmaster", "quota"; or "random" after a success.
 	Failure string
+	// Reply is the reply of a callout's server, as in CalloutResult.
+	Reply string
 	// AddressData, DomainData and LocalPartData are those of the final address.
 	AddressData, DomainData, LocalPartData mail.Value
 }

@@ -122,7 +122,7 @@ func (e *Engine) beyondRouting(ctx context.Context, s *expand.Scope, v *Verified
 			return
 		}
 		r := e.services.Callout(ctx, s, Callout{Options: *o.Callout, Sender: o.Sender, Address: a, Hosts: a.Hosts, Transport: a.Transport})
-		v.Result, v.Message, v.UserMessage, v.Failure = r.Result, r.Message, r.UserMessage, r.Failure
+		v.Result, v.Message, v.UserMessage, v.Failure, v.Reply = r.Result, r.Message, r.UserMessage, r.Failure, r.Reply
 		if r.Result == mail.Deferred && o.Callout.DeferOK {
 			v.Result = mail.Delivered
 			return

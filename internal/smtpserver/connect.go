@@ -231,6 +231,7 @@ func (s *Session) finish() {
 // close gives back what the session holds.
 func (s *Session) close() {
 	s.detach()
+	s.dropOnward()
 	if s.io.reader != nil {
 		s.io.reader.Discard(s.io.reader.Buffered())
 		s.io.release()

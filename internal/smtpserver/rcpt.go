@@ -136,6 +136,11 @@ func (s *Session) decideRecipient(address string) {
 		scope := s.Scope()
 		scope.Recipient = &r
 		outcome = s.runACL(acl.Rcpt, string(s.main.ACLSMTPRcpt))
+		if outcome.Verdict == acl.OK && s.svc.Onward != nil && !s.start.HostChecking {
+			if onward := s.svc.Onward.Recipient(s.ctx, scope, &r); onward.Verdict != acl.OK {
+				outcome = onward
+			}
+		}
 		scope.Recipient = nil
 	}
 	switch outcome.Verdict {
@@ -147,6 +152,13 @@ func (s *Session) decideRecipient(address string) {
 	default:
 		s.noun.RcptDefer++
 		s.refuse(acl.Rcpt, outcome, "<"+r.Address+">")
+	}
+	switch {
+	case s.svc.Onward == nil:
+	case s.start.HostChecking:
+		s.dropOnward()
+	default:
+		s.svc.Onward.Settle(s.msg)
 	}
 }
 

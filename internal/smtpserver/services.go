@@ -71,8 +71,22 @@ type Services struct {
 	Event func(ctx context.Context, s *expand.Scope, name, data string) string
 	// BatchError makes the bounce for an error in batch SMTP input (-bS), if any is wanted; may be nil.
 	BatchError func(text string)
+	// Onward is the door to cutthrough delivery; nil: there is none.
+	Onward *Onward
 	// Accepted is called when Session.Messages grows, for process titles and the like; may be nil.
 	Accepted func(s *mail.Session)
+}
+
+// Onward is what a session does for the delivery of a message while it comes in: connections onward belong to the message, from the RCPT
+// command that opened one to the end of the transaction.
+type Onward struct {
+	// Recipient is called when the ACL accepted a recipient, before it is one of the message's: it opens the connection if the ACL
+	// asked for cutthrough delivery and none is open. An outcome other than OK refuses the recipient.
+	Recipient func(ctx context.Context, s *expand.Scope, r *mail.Recipient) acl.Outcome
+	// Settle is called after each RCPT: a connection that does not have exactly the message's recipients is ended.
+	Settle func(m *mail.Message)
+	// Drop ends the message's connection, if there is one.
+	Drop func(m *mail.Message)
 }
 
 // Reception is a message about to be read.

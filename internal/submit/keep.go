@@ -36,6 +36,9 @@ func (x *reception) keep() bool {
 	if x.r.s.NoDelivery != nil && x.r.s.NoDelivery() {
 		spool.StateOf(x.m).NoDelivery = true
 	}
+	if x.passOn() {
+		return true
+	}
 	locked, err := x.incoming.Commit(x.m)
 	if err != nil {
 		return x.spoolFailure(err)

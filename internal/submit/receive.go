@@ -32,6 +32,7 @@ type reception struct {
 	read     int64 // bytes of the message so far
 	longest  int   // longest line
 	writers  []io.WriteCloser
+	onward   Onward
 	result   Result
 	// bad are recipients of -t that could not be read.
 	bad        []BadAddress
@@ -100,6 +101,9 @@ func (x *reception) cleanup() {
 	x.m.AsArrived = nil
 	for _, w := range x.writers {
 		w.Close()
+	}
+	if x.onward != nil {
+		x.onward.Close()
 	}
 	if x.incoming != nil {
 		x.incoming.Abort()
@@ -245,6 +249,7 @@ func (x *reception) readBody() bool {
 			x.writers = append(x.writers, w)
 		}
 	}
+	x.startOnward()
 	b := &body{x: x, limit: x.limit}
 	if len(x.header.Rest) > 0 {
 		x.read -= int64(len(x.header.Rest)) // it was counted when it was taken for a header line
@@ -331,6 +336,9 @@ func (b *body) Write(p []byte) (int, error) {
 	}
 	for _, w := range b.x.writers {
 		w.Write(p)
+	}
+	if b.x.onward != nil {
+		b.x.onward.Write(p)
 	}
 	return len(p), nil
 }

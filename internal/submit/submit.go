@@ -47,6 +47,9 @@ type Services struct {
 	SpoolSpace, LogSpace func() (bytes, inodes int64)
 	// NoDelivery, if set, tells whether messages are marked in the spool so that no delivery of them is real (-N).
 	NoDelivery func() bool
+	// Onward begins to pass a message on that an SMTP session brings, when its header is complete; it returns nil when the message is only
+	// spooled. May be nil.
+	Onward func(ctx context.Context, s *expand.Scope, m *mail.Message) Onward
 	// FreezeTell tells freeze_tell that a message was frozen by an ACL; may be nil.
 	FreezeTell func(ctx context.Context, m *mail.Message)
 }

@@ -149,6 +149,28 @@ type lineWriter struct {
 	inHeader bool
 }
 
+// LineWriter transforms a message, LF line ends and whole with its header, on its way to another writer.
+type LineWriter struct{ l *lineWriter }
+
+// NewLineWriter makes a LineWriter, which ends with Finish or Abandon.
+func NewLineWriter(w io.Writer, o WriteOptions) *LineWriter { return &LineWriter{newLineWriter(w, o)} }
+
+// Write implements io.Writer.
+func (w *LineWriter) Write(p []byte) (int, error) { return w.l.Write(p) }
+
+// Finish writes what is left.
+func (w *LineWriter) Finish() error {
+	defer w.Abandon()
+	return w.l.finish()
+}
+
+// Abandon ends without writing what is left.
+func (w *LineWriter) Abandon() {
+	if w.l.out != nil {
+		w.l.release()
+	}
+}
+
 func newLineWriter(w io.Writer, o WriteOptions) *lineWriter {
 	l := &lineWriter{w: w, o: o, start: true, plain: !o.CRLF && o.Check == ""}
 	l.held = buffers.Get().(*[]byte)

@@ -43,11 +43,12 @@ func (c *cache) get(key string, positive, negative time.Duration) (hints.Callout
 	return r, true
 }
 
-// fresh forgets an answer of a domain record that is too old.
-func (c *cache) fresh(v hints.Verdict, stamp int64) hints.Verdict {
-	life := time.Duration(c.main.CalloutDomainNegativeExpire)
-	if v == hints.Accepted {
-		life = time.Duration(c.main.CalloutDomainPositiveExpire)
+// fresh forgets an answer of a domain record that is too old. Only what makes callouts fail expires early (spec 44.48): that random local parts are
+// refused is no failure.
+func (c *cache) fresh(v, fails hints.Verdict, stamp int64) hints.Verdict {
+	life := time.Duration(c.main.CalloutDomainPositiveExpire)
+	if v == fails {
+		life = time.Duration(c.main.CalloutDomainNegativeExpire)
 	}
 	if v == hints.Unknown || c.now.Sub(time.Unix(stamp, 0)) > life {
 		return hints.Unknown
@@ -66,8 +67,8 @@ func (w *work) cached() (r route.CalloutResult, done bool) {
 		if domain.Result == hints.RejectedMail {
 			w.domain.Result = domain.Result
 		}
-		w.domain.Postmaster, w.domain.PostmasterStamp = w.cache.fresh(domain.Postmaster, domain.PostmasterStamp), domain.PostmasterStamp
-		w.domain.Random, w.domain.RandomStamp = w.cache.fresh(domain.Random, domain.RandomStamp), domain.RandomStamp
+		w.domain.Postmaster, w.domain.PostmasterStamp = w.cache.fresh(domain.Postmaster, hints.Rejected, domain.PostmasterStamp), domain.PostmasterStamp
+		w.domain.Random, w.domain.RandomStamp = w.cache.fresh(domain.Random, hints.Unknown, domain.RandomStamp), domain.RandomStamp
 		if w.random {
 			switch w.domain.Random {
 			case hints.Accepted:

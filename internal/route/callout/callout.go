@@ -33,6 +33,11 @@ type Transport struct {
 	ByName bool
 	// IncludeAffixes keeps prefix and suffix in the address (rcpt_include_affixes).
 	IncludeAffixes bool
+	// Parameters returns what MAIL and RCPT carry beside the addresses when the connection is to be held for the message; ok is false when this
+	// transport cannot deliver on it. nil: it cannot.
+	Parameters func(ctx context.Context, host *mail.Host, c *smtpclient.Conn) (mail, rcpt string, ok bool)
+	// Together tells whether an address can share a delivery with those that a held connection has; nil: it cannot.
+	Together func(have []*mail.Address, next *mail.Address) bool
 	// Connect opens a connection up to and with EHLO, TLS and AUTH. The error is a *smtpclient.Error where it can be.
 	Connect func(ctx context.Context, host *mail.Host) (*smtpclient.Conn, error)
 }
@@ -66,6 +71,10 @@ type work struct {
 	addressKnown bool
 	// asked says that a server answered: the domain record is to be kept.
 	asked bool
+	// hold says that the connection stays open after a success.
+	hold bool
+	// reply is the server's last reply that was no success.
+	reply string
 }
 
 // Call tries the hosts of an address.
@@ -77,9 +86,16 @@ func (k *Caller) Call(ctx context.Context, s *expand.Scope, c route.Callout) rou
 	if c.Options.NoCache {
 		w.cache.db = nil
 	}
+	if h := held(s.Message); h != nil && w.holdable() {
+		if r, done := w.further(h); done {
+			return r
+		}
+	}
 	if r, done := w.cached(); done {
 		return r
 	}
+	Drop(s.Message) // another callout comes between
+	w.hold = w.holdable() && len(s.Message.Recipients) == 0 && !s.Message.Controls.Discarded
 	r := w.try()
 	w.keep()
 	return r
@@ -111,7 +127,7 @@ func (w *work) kind() string {
 // incomplete is the result when no host gave an answer. detail is known with a single host only.
 func (w *work) incomplete(detail string) route.CalloutResult {
 	text := "Could not complete " + w.kind() + " verify callout"
-	r := route.CalloutResult{Result: mail.Deferred, UserMessage: text, Message: text}
+	r := route.CalloutResult{Result: mail.Deferred, UserMessage: text, Message: text, Reply: w.reply}
 	if detail != "" {
 		r.Message += ": " + detail
 	}
@@ -219,6 +235,7 @@ func (w *work) once(h mail.Host) (r route.CalloutResult, failure string, done, a
 		if errors.As(err, &call) && call.Syscall == "bind" && w.Panic != nil { // the option interface of the transport is wrong
 			w.Panic(w.s, "recipient verify defer (making callout connection): T="+w.c.Transport+" "+text(e))
 		}
+		w.note(e)
 		if e.Kind == smtpclient.Refused && e.Reply.Permanent() {
 			w.domain.Result, w.asked = hints.Rejected, true
 			r, done = w.refused(h, e, "mail")
@@ -226,7 +243,12 @@ func (w *work) once(h mail.Host) (r route.CalloutResult, failure string, done, a
 		}
 		return r, text(e), false, false
 	}
-	defer conn.Quit()
+	keep := false
+	defer func() {
+		if !keep {
+			conn.Quit()
+		}
+	}()
 	w.asked = true
 	if w.domain.Result != hints.RejectedMail { // which only concerns the empty sender, and stays
 		w.domain.Result = hints.Accepted
@@ -238,6 +260,9 @@ func (w *work) once(h mail.Host) (r route.CalloutResult, failure string, done, a
 	}
 	d := &dialogue{work: w, conn: conn, h: h}
 	r, failure, done = d.run()
+	if keep = d.holds && done && r.Result == mail.Delivered; keep {
+		w.retain(conn, h)
+	}
 	return r, failure, done, d.again
 }
 
@@ -306,7 +331,7 @@ func replyLines(e *smtpclient.Error) string {
 		if i > 0 {
 			b.WriteByte('\n')
 		}
-		b.WriteString(code + sep + enhanced + plain(l))
+		b.WriteString(code + sep + enhanced + Plain(l))
 	}
 	if len(e.Reply.Lines) == 0 {
 		b.WriteString(code)
@@ -314,8 +339,8 @@ func replyLines(e *smtpclient.Error) string {
 	return b.String()
 }
 
-// plain is a line of a reply for a client: it ends before the first byte that is not ASCII.
-func plain(line string) string {
+// Plain is a line of a server's reply for a client: it ends before the first byte that is not ASCII.
+func Plain(line string) string {
 	for i := 0; i < len(line); i++ {
 		if line[i] >= 0x80 {
 			return smtpclient.Printable(line[:i]) + "(truncated)"

@@ -109,7 +109,7 @@ func TestAnswers(t *testing.T) {
 				Message: "mx.ex [127.0.0.1] : response to \"initial connection\" was: 554 go away"}},
 		{"later", route.Callout{}, []string{hello + "C: MAIL FROM:<>\nS: 250 OK\nC: RCPT TO:<x@y.ex>\nS: 451 not right now\nC: QUIT\nS: 250 OK"},
 			route.CalloutResult{Result: mail.Deferred, UserMessage: "Could not complete recipient verify callout",
-				Message: "Could not complete recipient verify callout: mx.ex [127.0.0.1] : SMTP error from remote mail server after RCPT TO:<x@y.ex>: 451 not right now"}},
+				Message: "Could not complete recipient verify callout: mx.ex [127.0.0.1] : SMTP error from remote mail server after RCPT TO:<x@y.ex>: 451 not right now", Reply: "451 not right now"}},
 		{"pipelining", route.Callout{Sender: true}, []string{"S: 220 ready\nC: EHLO myhost.test.ex\nS: 250-hi\nS: 250 PIPELINING\nC: MAIL FROM:<>\nC: RCPT TO:<x@y.ex>\nS: 250 OK\nS: 550 no\nC: QUIT\nS: 250 OK"},
 			route.CalloutResult{Result: mail.Failed, Failure: "recipient", UserMessage: "Called:   127.0.0.1\nSent:     RCPT TO:<x@y.ex>\nResponse: 550 no",
 				Message: "mx.ex [127.0.0.1] : SMTP error from remote mail server after RCPT TO:<x@y.ex>: 550 no"}},

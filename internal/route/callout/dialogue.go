@@ -21,6 +21,8 @@ type dialogue struct {
 	h    mail.Host
 	// again asks for another connection: the server closed this one over the random address.
 	again bool
+	// holds says that the commands were those of a delivery: the connection can be held.
+	holds bool
 }
 
 // run asks for the random address, the address itself and the postmaster, as far as they are wanted. done is false when
@@ -135,17 +137,23 @@ func (d *dialogue) ask(from, to string, sized bool) *smtpclient.Error {
 		sent += " SMTPUTF8"
 	}
 	rcptCommand := "RCPT TO:<" + to + ">"
+	rcptSent := rcptCommand
+	if sized && d.hold && d.t.Parameters != nil {
+		if m, r, ok := d.t.Parameters(d.ctx, &d.h, d.conn); ok {
+			sent, rcptSent, d.holds = sent+m, rcptCommand+r, true
+		}
+	}
 	if !d.conn.Pipelining {
 		if e := d.commandAs(sent, mailCommand); e != nil {
 			return e
 		}
-		return d.command(rcptCommand)
+		return d.commandAs(rcptSent, rcptCommand)
 	}
 	return d.timed(func() error {
 		if err := d.conn.Put(sent); err != nil {
 			return err
 		}
-		if err := d.conn.Put(rcptCommand); err != nil {
+		if err := d.conn.Put(rcptSent); err != nil {
 			return err
 		}
 		first, err := d.conn.Reply(mailCommand, false)
@@ -172,6 +180,7 @@ func (d *dialogue) judge(r smtp.Reply, after string) error {
 	if d.conn.LMTP {
 		e.Protocol = "SMTP"
 	}
+	d.note(e)
 	return e
 }
 

@@ -172,6 +172,13 @@ func (t *transaction) mail(addrs []*mail.Address) (string, error) {
 		b.WriteString(" SIZE=")
 		b.WriteString(strconv.FormatInt(m.Size+int64(m.Lines)+int64(d.settings.SizeAddition), 10))
 	}
+	err := t.parameters(&b)
+	return b.String(), err
+}
+
+// parameters adds those of MAIL that do not depend on the message's size.
+func (t *transaction) parameters(b *strings.Builder) error {
+	c, m := t.c, t.d.run.Message
 	if m.BodyType == 8 && c.Extensions.Has("8BITMIME") {
 		b.WriteString(" BODY=8BITMIME")
 	}
@@ -188,11 +195,11 @@ func (t *transaction) mail(addrs []*mail.Address) (string, error) {
 	}
 	auth, err := t.authParameter()
 	if err != nil {
-		return "", err
+		return err
 	}
 	b.WriteString(auth)
-	t.roomsMail(&b)
-	return b.String(), nil
+	t.roomsMail(b)
+	return nil
 }
 
 // wire keeps text that goes into a command from ending it.
@@ -227,19 +234,23 @@ func (t *transaction) authParameter() (string, error) {
 
 // rcpt builds the RCPT command of an address.
 func (t *transaction) rcpt(a *mail.Address) string {
-	command := "RCPT TO:<" + t.envelopeAddress(t.d.run.Recipient(a)) + ">"
+	return "RCPT TO:<" + t.envelopeAddress(t.d.run.Recipient(a)) + ">" + t.rcptParameters(a)
+}
+
+// rcptParameters are what follows the address.
+func (t *transaction) rcptParameters(a *mail.Address) (parameters string) {
 	if t.c.LMTP && t.d.settings.LMTPIgnoreQuota && t.c.Extensions.Has("IGNOREQUOTA") {
-		command += " IGNOREQUOTA"
+		parameters += " IGNOREQUOTA"
 	}
 	a.DSNAware = mail.DSNNo
 	if t.c.Extensions.Has("DSN") {
 		a.DSNAware = mail.DSNYes
-		command += notify(a.Notify)
+		parameters += notify(a.Notify)
 		if a.ORCPT != "" {
-			command += " ORCPT=" + wire(a.ORCPT)
+			parameters += " ORCPT=" + wire(a.ORCPT)
 		}
 	}
-	return command + t.roomsRcpt(a)
+	return parameters + t.roomsRcpt(a)
 }
 
 // notify is the NOTIFY parameter (RFC 3461 section 4.1).
