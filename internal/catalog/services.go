@@ -224,7 +224,7 @@ func (s *Server) Rewriter() *rewrite.Rewriter {
 	return &rewrite.Rewriter{Rules: s.Rewrite,
 		Hooks: rewrite.Hooks{
 			Match: func(sc *expand.Scope, text, address string) (bool, error) {
-				r, err := list.Address(sc, text, address)
+				r, err := list.AddressPattern(sc, text, address)
 				return r.Matched, err
 			},
 			// What is wrong with an address in a folded header line shows its folds.

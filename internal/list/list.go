@@ -66,6 +66,7 @@ type scan struct {
 	address *addressSubject
 	host    *hostSubject
 
+	single  bool   // there is one item, whatever is in it
 	tainted bool   // the list is
 	quoted  string // the lookup type that all of the taint is quoted for
 	// noCache: the result depends on more than the subject, because something was expanded.
@@ -112,6 +113,13 @@ func Address(s *expand.Scope, list, address string) (Match, error) {
 	return addressScan(s, address).run(list, true)
 }
 
+// AddressPattern tests an address against a single pattern of an address list, expanded, with regard to the case of local parts.
+func AddressPattern(s *expand.Scope, pattern, address string) (Match, error) {
+	sc := addressScan(s, address)
+	sc.caseful, sc.single = true, true
+	return sc.run(pattern, true)
+}
+
 // Items expands a list and splits it.
 func Items(s *expand.Scope, list string) ([]mail.Value, error) {
 	v, err := s.Engine.Expand(s, list)
@@ -146,6 +154,9 @@ func (sc *scan) run(list string, expanded bool) (Match, error) {
 			sc.quoted = v.Quoted
 		}
 		list = v.S
+	}
+	if sc.single {
+		list = "<\x01 " + list
 	}
 	return sc.items(list)
 }

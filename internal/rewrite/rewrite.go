@@ -80,9 +80,9 @@ func (r *Rules) Len() int {
 
 // Hooks are the functions that rewriting needs of the rest of the program.
 type Hooks struct {
-	// Match tests an address against a list of one pattern (it stands between separators that no pattern holds). Local
-	// parts count with their case. It sets $0 and above.
-	Match func(s *expand.Scope, list, address string) (bool, error)
+	// Match tests an address against a pattern, which it expands. Local parts count with their case. It sets $0 and above. What went wrong
+	// is logged already if the error has no text.
+	Match func(s *expand.Scope, pattern, address string) (bool, error)
 	// Log writes to the main log, Panic to main and panic log. LogRewrites tells whether address_rewrite is selected.
 	Log, Panic  func(s *expand.Scope, text string)
 	LogRewrites func(s *expand.Scope) bool
@@ -210,9 +210,11 @@ func (w *Rewriter) once(s *expand.Scope, c *current, rule *Rule, number int, pla
 // match tests the pattern.
 func (w *Rewriter) match(s *expand.Scope, subject string, rule *Rule, place Place) bool {
 	if place&allSMTP == 0 {
-		ok, err := w.Hooks.Match(s, "<\x01 +caseful \x01 "+rule.Pattern, subject)
-		if err != nil {
+		ok, err := w.Hooks.Match(s, rule.Pattern, subject)
+		if err != nil && err.Error() != "" {
 			w.Hooks.Panic(s, err.Error())
+		}
+		if err != nil {
 			return false
 		}
 		if ok {
@@ -243,6 +245,9 @@ func (w *Rewriter) numbers(s *expand.Scope, pattern, subject string) {
 	}
 	pattern = v.S
 	if strings.HasPrefix(pattern, "^") {
+		if local, domain := address.Split(subject); domain != "" {
+			subject = local + "@" + strings.ToLower(domain) // as lists match it
+		}
 		s.Match(pattern, mail.Taint(subject), 0)
 		return
 	}

@@ -37,7 +37,7 @@ func newRewriter(t testing.TB, rules string, log *[]string) (*Rewriter, *expand.
 	}
 	w := &Rewriter{Rules: compiled, Settings: Settings{QualifyDomain: "test.ex", HeadersCharset: "ISO-8859-1"}, Hooks: Hooks{
 		Match: func(s *expand.Scope, l, a string) (bool, error) {
-			m, err := list.Address(s, l, a)
+			m, err := list.AddressPattern(s, l, a)
 			return m.Matched, err
 		},
 		Log: keep, Panic: keep, LogRewrites: func(*expand.Scope) bool { return true },
