@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"exigo/internal/expand"
+	"exigo/internal/expand/syntax"
 	"exigo/internal/list"
 	"exigo/internal/mail"
 )
@@ -208,9 +209,40 @@ func isInteger(text string) bool {
 	return digits != "" && strings.Trim(digits, "0123456789") == ""
 }
 
-// checkACL runs another ACL. The name and the arguments are split at white space and expanded one by one.
+// splitWords splits at white space; a word in double quotes may hold some, and has the escapes of spec 6.17.
+func splitWords(text string) []string {
+	var words []string
+	for {
+		text = strings.TrimLeft(text, " \t\n")
+		if text == "" {
+			return words
+		}
+		if text[0] != '"' {
+			end := strings.IndexAny(text, " \t\n")
+			if end < 0 {
+				end = len(text)
+			}
+			words, text = append(words, text[:end]), text[end:]
+			continue
+		}
+		var b strings.Builder
+		i := 1
+		for ; i < len(text) && text[i] != '"'; i++ {
+			c := text[i]
+			if c == '\\' && i+1 < len(text) {
+				var n int
+				c, n = syntax.Unescape(text[i+1:])
+				i += n
+			}
+			b.WriteByte(c)
+		}
+		words, text = append(words, b.String()), text[min(i+1, len(text)):]
+	}
+}
+
+// checkACL runs another ACL. The name and the arguments are split first and expanded one by one.
 func checkACL(r *Run, argument mail.Value) Verdict {
-	words := strings.Fields(argument.S)
+	words := splitWords(argument.S)
 	if len(words) == 0 {
 		return r.Mistake("missing name of nested ACL")
 	}

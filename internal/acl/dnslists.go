@@ -163,10 +163,13 @@ func (r *Run) lookupDNSList(item dnsListItem, domain, key string, restriction []
 		r.debug("=> that means %s is not listed at %s", key, domain)
 		return Fail
 	case policy == excludeUnknown:
+		r.log(LogMain, "DNS list lookup defer (probably timeout) for "+name+": assumed not in list")
 		return Fail
 	case policy == deferUnknown:
+		r.log(LogMain, "DNS list lookup defer (probably timeout) for "+name+": returned DEFER")
 		return r.Deferred("")
 	default:
+		r.log(LogMain, "DNS list lookup defer (probably timeout) for "+name+": assumed in list")
 		r.setDNSList(domain, key, "", "")
 		return OK
 	}

@@ -33,7 +33,7 @@ func appendClean(dst []byte, text string) []byte {
 }
 
 // respond puts a reply of one or more lines into the output. code is the reply code, with an enhanced code after a space if
-// there is one ("599 5.2.3"). more says that further lines of the reply follow.
+// there is one ("599 5.2.3"). more says that further lines of the reply follow. Space at the beginning of further lines, and empty ones, are left out.
 func (s *Session) respond(code, text string, more bool) {
 	if s.noteRcpt {
 		if !more {
@@ -57,7 +57,7 @@ func (s *Session) respond(code, text string, more bool) {
 		if !found {
 			return
 		}
-		text = rest
+		text = strings.TrimLeft(rest, " \t\n")
 	}
 }
 

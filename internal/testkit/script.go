@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"exigo/internal/outside"
+
 	"github.com/rogpeppe/go-internal/txtar"
 )
 
@@ -42,6 +44,7 @@ type Starter func(t testing.TB, e *Environment) *Instance
 //
 //	config            the configuration; $DIR stands for the script's directory
 //	zone              zone text of the DNS
+//	zone.failing      names for which, and for all below, the DNS fails for now
 //	client.NAME       a dialogue (see Converse) of a client
 //	server ADDRESS    a dialogue of a remote server; several connections are separated by lines of four stars
 //	file NAME         a file in the script's directory
@@ -120,6 +123,10 @@ func (s *script) prepare(t *testing.T) {
 			}
 		case f.Name == "zone":
 			s.env.World.Zones.Add(string(f.Data))
+		case f.Name == "zone.failing":
+			for _, name := range strings.Fields(string(f.Data)) {
+				s.env.World.Zones.Fail(name, outside.ErrTryAgain)
+			}
 		case strings.HasPrefix(f.Name, "file "):
 			path := filepath.Join(s.env.Directory, strings.TrimPrefix(f.Name, "file "))
 			text := bytes.ReplaceAll(f.Data, []byte("$DIR"), []byte(s.env.Directory))
