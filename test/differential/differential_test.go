@@ -130,13 +130,14 @@ func fixtures(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	configuration := filepath.Join(dir, "configuration")
-	text, err := os.ReadFile(configuration)
-	if err == nil {
-		err = os.WriteFile(configuration, bytes.ReplaceAll(text, []byte("DIR"), []byte(dir)), 0o644)
-	}
-	if err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"configuration", "routing"} {
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, name), bytes.ReplaceAll(text, []byte("DIR"), []byte(dir)), 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 	return dir
 }
