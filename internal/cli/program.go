@@ -176,6 +176,9 @@ func (p *Program) load(ctx context.Context) error {
 	}
 	a := p.Arguments
 	r := catalog.Request{World: p.World, Path: SearchPath, Stderr: p.Stderr}
+	if a.Mode == ModeExpand && a.Debug {
+		r.MacroUsed = func(name, value string) { fmt.Fprintf(p.Stdout, "macro '%s' -> '%s'\n", name, value) }
+	}
 	if p.OwnProcess && !a.stays() {
 		debug.SetGCPercent(growthPercent(4 << 20)) // most calls end before there is much to collect
 		r.Fatal = func() { os.Exit(1) }

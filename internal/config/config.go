@@ -166,9 +166,11 @@ type Request struct {
 	// Alternate says that Path came from -C.
 	Alternate bool
 	// Macros are the -D definitions.
-	Macros   []Macro
-	Registry *Registry
-	World    *outside.World
+	Macros []Macro
+	// MacroUsed is told of each macro, not a predefined one, that is replaced in a line; nil: nobody is.
+	MacroUsed func(name, value string)
+	Registry  *Registry
+	World     *outside.World
 	// Expand expands the options that are settled when the file is read (spool_directory, log_file_path, never_users ...) over
 	// the configuration as it stands. Nil: they are taken as they are.
 	Expand func(c *Config, text string) (string, error)

@@ -15,6 +15,7 @@ type macroTable struct {
 	predefined func() []Macro    // a thousand of them: asked for when a line may name one
 	values     map[string]string // of the predefined ones, once they were needed
 	defined    []Macro
+	used       func(name, value string) // told of each macro that is replaced; may be nil
 }
 
 func newMacroTable(predefined func() []Macro, commandLine []Macro) macroTable {
@@ -49,6 +50,9 @@ func (t *macroTable) expand(line string, continued bool) (out string, replaced b
 	rest, replaced := t.expandBuiltin(line[head:])
 	for _, m := range t.defined {
 		if strings.Contains(rest, m.Name) {
+			if t.used != nil {
+				t.used(m.Name, m.Value)
+			}
 			rest = strings.ReplaceAll(rest, m.Name, m.Value)
 			replaced = true
 		}

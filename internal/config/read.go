@@ -45,6 +45,7 @@ func Read(request Request) (*Config, error) {
 	r := &reader{request: &request, words: w, sections: map[string]bool{}}
 	predefined := sync.OnceValue(func() []Macro { return builtinMacros(request.Registry) })
 	r.macros = newMacroTable(predefined, request.Macros)
+	r.macros.used = request.MacroUsed
 	r.load = func(name string, mustExist bool) (*openFile, error) {
 		if name == path && len(r.stack) == 0 {
 			return first, nil
