@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -80,6 +81,7 @@ func TestQueueing(t *testing.T) {
 func TestRooms(t *testing.T) {
 	b := newBench(t)
 	var seen bytes.Buffer
+	var ended []bool
 	outcome := acl.Outcome{}
 	b.s.Rooms = []Room{{}, {Name: "r",
 		Body: func(context.Context, *expand.Scope, *mail.Message) io.WriteCloser { return nopCloser{&seen} },
@@ -92,6 +94,7 @@ func TestRooms(t *testing.T) {
 		},
 		Reply:   func(_ *mail.Message, reply string) string { return reply + " r" },
 		Inherit: func(m, parent *mail.Message) { m.Queue = parent.ID },
+		Ended:   func(_ *expand.Scope, m *mail.Message, r *Result) { ended = append(ended, m.ID == r.ID && r.Accepted) },
 	}}
 	if r := b.Receive(context.Background(), b.smtpInput("A: b\n\none\ntwo\n")); !r.Accepted || r.Reply != "250 OK id="+r.ID+" r" || seen.String() != "one\ntwo\n" {
 		t.Errorf("%+v %q", r, &seen)
@@ -110,6 +113,9 @@ func TestRooms(t *testing.T) {
 		if (r.Refused != nil) != x.refused || r.Refused != nil && r.Phase != acl.DKIM || !strings.Contains(strings.Join(b.log, "|"), x.log) {
 			t.Errorf("%+v %q", r, b.log)
 		}
+	}
+	if want := []bool{true, false, true}; !slices.Equal(ended, want) {
+		t.Errorf("ended: %v, want %v", ended, want)
 	}
 	outcome = acl.Outcome{}
 	seen.Reset()

@@ -98,6 +98,11 @@ func (x *reception) start() {
 
 // cleanup throws away what is not kept.
 func (x *reception) cleanup() {
+	for _, room := range x.r.s.Rooms {
+		if room.Ended != nil {
+			room.Ended(x.s, x.m, &x.result)
+		}
+	}
 	x.m.AsArrived = nil
 	for _, w := range x.writers {
 		w.Close()

@@ -63,7 +63,7 @@ func Reports(history io.Reader, p Period) ([]Report, error) {
 // add counts one message. Those without a record, or outside the period, do not count.
 func (c *collector) add(e *Entry) error {
 	p, at := &c.period, e.Time()
-	if e.PolicyDomain == "" || e.From == "" || e.Policy == dmarc.NoPolicy || !e.Client.IsValid() || e.Status == "norecord" ||
+	if e.PolicyDomain == "" || e.From == "" || e.Policy == dmarc.NoPolicy || !e.Client.IsValid() || e.Status == "norecord" || e.Status == "" ||
 		!p.Begin.IsZero() && at.Before(p.Begin) || !p.End.IsZero() && !at.Before(p.End) || p.Domain != "" && e.PolicyDomain != p.Domain {
 		return nil
 	}
@@ -98,10 +98,14 @@ func (e *Entry) row() dmarc.Row {
 	if e.Status == "accept" {
 		r.Evaluated.Disposition = "pass"
 	}
-	if want := e.wanted(); e.Status != "accept" && want.Severity() > dmarc.Policy(e.Status).Severity() && e.Percent < 100 {
-		r.Evaluated.Reasons = []dmarc.Reason{{Type: "other", Comment: "sampled out"}}
+	r.Evaluated.Reasons = e.reasons()
+	if e.Overruled {
+		r.Evaluated.Disposition = "none"
 	}
 	for _, s := range e.Signatures {
+		if s.Result == "" || s.Domain == "" || s.Selector == "" {
+			continue
+		}
 		r.Results.DKIM = append(r.Results.DKIM, dmarc.DKIMResult{Domain: s.Domain, Selector: s.Selector, Result: s.Result})
 	}
 	if e.MailFrom != "" && e.SPF != "" {
@@ -110,8 +114,34 @@ func (e *Entry) row() dmarc.Row {
 	return r
 }
 
+// reasons say why the disposition is not the policy for the author's domain (RFC 9990 section 3.1.1.10; with ARC, RFC 8617 section 7.2.2).
+func (e *Entry) reasons() (list []dmarc.Reason) {
+	if e.Status != "accept" && e.wanted().Severity() > dmarc.Policy(e.Status).Severity() {
+		switch {
+		case e.Testing:
+			list = append(list, dmarc.Reason{Type: "policy_test_mode"})
+		case e.Percent < 100:
+			list = append(list, dmarc.Reason{Type: "other", Comment: "sampled out"})
+		}
+	}
+	if e.Overruled {
+		one := dmarc.Reason{Type: "local_policy"}
+		if e.ARC == "pass" {
+			one.Comment = "arc=pass"
+			for _, s := range e.Seals {
+				one.Comment += fmt.Sprintf(" as[%[1]d].d=%[2]s as[%[1]d].s=%[3]s", s.Instance, dmarc.Domain(s.Domain), dmarc.Domain(s.Selector))
+			}
+		}
+		list = append(list, one)
+	}
+	return list
+}
+
 // wanted is the policy for the author's domain.
 func (e *Entry) wanted() dmarc.Policy {
+	if e.Applied != dmarc.NoPolicy {
+		return e.Applied
+	}
 	if e.From != e.PolicyDomain && e.Subdomain != dmarc.NoPolicy {
 		return e.Subdomain
 	}
@@ -141,7 +171,11 @@ func (c *collector) report(name string, t *tally) (Report, bool) {
 	f := &dmarc.Feedback{
 		Metadata: dmarc.ReportMetadata{Organization: p.Organization, Email: p.Email, Generator: p.Generator,
 			ID: fmt.Sprintf("%d.%d.%s@%s", begin, end, name, p.Receiver), Range: dmarc.Range{Begin: begin, End: end}},
-		Policy: dmarc.PolicyPublished{Domain: name, Policy: e.Policy, Subdomain: e.Subdomain, DKIM: mode(e.StrictDKIM), SPF: mode(e.StrictSPF)},
+		Policy: dmarc.PolicyPublished{Domain: name, Discovery: e.Discovery, Policy: e.Policy, Subdomain: e.Subdomain, NonExistent: e.NonExistent,
+			DKIM: mode(e.StrictDKIM), SPF: mode(e.StrictSPF), Failure: strings.Join(strings.Split(strings.ReplaceAll(e.FailureOptions, ":", ""), ""), ":")},
+	}
+	if e.Testing {
+		f.Policy.Testing = "y"
 	}
 	for _, row := range t.rows {
 		f.Records = append(f.Records, *row)

@@ -18,6 +18,7 @@ import (
 	"exigo/internal/mail"
 	"exigo/internal/option"
 	"exigo/internal/proto/dmarc"
+	"exigo/internal/submit"
 )
 
 // settings are the room's options in the main section.
@@ -58,7 +59,8 @@ func Feature() *feature.Feature {
 			{Name: "dmarc_enable_forensic", Phases: statePhases, Apply: enableForensic, Doc: "Allows failure reports about the message."},
 			{Name: "dmarc_forensic_enable", Phases: statePhases, Apply: enableForensic, Doc: "An older name of dmarc_enable_forensic."},
 		},
-		Tags: []eventlog.Tag{{Name: "DMARC", Doc: "what DMARC recommends", Place: eventlog.BeforeID, Received: tag}},
+		Reception: []submit.Room{{Name: "dmarc", Ended: ended}},
+		Tags:      []eventlog.Tag{{Name: "DMARC", Doc: "what DMARC recommends", Place: eventlog.BeforeID, Received: tag}},
 	}
 }
 
@@ -74,6 +76,9 @@ type state struct {
 	done         bool
 	status, text string
 	outcome      dmarc.Outcome
+	// query is what the outcome answers; recorded says that the history is to tell of it, treeWalk how organizations were found.
+	query              dmarc.Query
+	recorded, treeWalk bool
 }
 
 // variables are those of the state.
@@ -204,7 +209,7 @@ func (r *room) evaluate(run *acl.Run, st *state) {
 		m.Verdicts = append(m.Verdicts, *v)
 	}
 	if s.Engine.World != nil && !pretended(s) {
-		r.record(s, st, options, q)
+		st.recorded, st.query, st.treeWalk = true, q, options.treeWalk
 		r.report(ctx, run, st, options, q)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"exigo/internal/expand/builtin"
 	"exigo/internal/mail"
 	"exigo/internal/proto/dmarc"
+	"exigo/internal/submit"
 	"exigo/internal/testkit"
 )
 
@@ -95,6 +96,12 @@ func (b *bench) begin(from, spf, dkim string) *mail.Message {
 
 func (b *bench) run(phase acl.Phase, text string) acl.Outcome {
 	return b.program.Run(context.Background(), b.scope, phase, "accept "+text)
+}
+
+// end ends the reception of the message.
+func (b *bench) end(accepted bool, verdict acl.Verdict) {
+	b.scope.Message.Recipients = []mail.Recipient{{Address: "u@receiver.example"}}
+	ended(b.scope, b.scope.Message, &submit.Result{Accepted: accepted, Refused: &acl.Outcome{Verdict: verdict}})
 }
 
 func (b *bench) expand(t *testing.T, text string) string {
@@ -262,10 +269,18 @@ func TestHistory(t *testing.T) {
 	m.Verdicts = append(m.Verdicts, mail.Verdict{Method: "dkim", Result: "none"}, mail.Verdict{Method: "arc", Result: "pass"})
 	m.Headers = append(m.Headers, mail.NewHeader("ARC-Seal: i=1; a=rsa-sha256; d=List.example;\n\ts=arc; b=xx\n"))
 	b.run(acl.Data, "dmarc_status = accept")
+	b.end(true, acl.OK)
 	b.begin("a@temp.example", "", "")
 	b.run(acl.Data, "dmarc_status = temperror")
+	b.end(false, acl.Fail)
 	b.begin("a@missing.example", "", "").Sender = ""
 	b.run(acl.Data, "dmarc_status = norecord")
+	b.end(true, acl.OK)
+	b.begin("a@reject.example", "", "")
+	b.end(true, acl.OK) // nobody asked
+	b.run(acl.Data, "dmarc_status = reject")
+	b.end(false, acl.Defer) // it comes again
+	b.end(true, acl.OK)
 	file, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
@@ -280,11 +295,15 @@ func TestHistory(t *testing.T) {
 	one.From, one.MailFrom, one.PolicyDomain, one.SPF, one.Status, one.Policy, one.DKIMAligned, one.ARC = "reject.example", "sender.example", "reject.example", "fail", "accept", dmarc.Reject, true, "pass"
 	one.Signatures, one.Aggregate = []Signature{{"reject.example", "sel", "pass"}}, []string{"mailto:a@reject.example"}
 	two.From, two.PolicyDomain, two.SPF, two.Status = "missing.example", "missing.example", "none", "norecord"
-	if want := []Entry{one, two}; !reflect.DeepEqual(got, want) {
+	one.Discovery, one.Seals = "psl", []seal{{1, "list.example", "arc"}}
+	three := common
+	three.From, three.MailFrom, three.PolicyDomain, three.SPF, three.Status, three.Policy, three.Overruled = "reject.example", "sender.example", "reject.example", "none", "reject", dmarc.Reject, true
+	three.Aggregate, three.Discovery = one.Aggregate, "psl"
+	if want := []Entry{one, two, three}; !reflect.DeepEqual(got, want) {
 		t.Errorf("\n got %+v\nwant %+v", got, want)
 	}
 	data, _ := os.ReadFile(path)
-	for _, line := range []string{"spf 7\n", "dkim reject.example sel 0\n", `arc_policy 0 json:[{"i":1,"d":"list.example","s":"arc"}]` + "\n", "arc_policy 1 json:[ ]\n", "mfrom \n", "rua -\n"} {
+	for _, line := range []string{"spf 7\n", "dkim reject.example sel 0\n", `arc_policy 0 json:[{"i":1,"d":"list.example","s":"arc"}]` + "\n", "arc_policy 1 json:[ ]\n", "mfrom \n", "rua -\n", "pct 100 discovery=psl\n", "action 2\n"} {
 		if !strings.Contains(string(data), line) {
 			t.Errorf("%q is missing in\n%s", line, data)
 		}
@@ -294,7 +313,7 @@ func TestHistory(t *testing.T) {
 func FuzzHistory(f *testing.F) {
 	f.Add("job 1\nreceived 1\nipaddr 192.0.2.1\nfrom a.b\npdomain a.b\np 114\nrua mailto:x@y\npolicy 16\ndkim a b 0\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		reports, err := Reports(strings.NewReader(text), Period{Receiver: "x.example"})
+		reports, err := Reports(strings.NewReader(text), Period{Receiver: "x.example", Organization: "X", Email: "d@x.example"})
 		if err != nil {
 			return
 		}
@@ -307,6 +326,8 @@ func FuzzHistory(f *testing.F) {
 				t.Error(err)
 			} else if _, err := dmarc.ReadFeedback(strings.NewReader(b.String())); err != nil {
 				t.Errorf("%v\n%s", err, b.String())
+			} else if fault := validate(b.String()); fault != "" {
+				t.Errorf("%s\n%s", fault, b.String())
 			}
 		}
 	})

@@ -7,13 +7,17 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"exigo/internal/acl"
 	"exigo/internal/expand"
 	"exigo/internal/mail"
+	"exigo/internal/option"
 	"exigo/internal/proto/dmarc"
+	"exigo/internal/submit"
 )
 
 // Entry is what the history file says about one message: lines "key value", of which the first is "job", in the format of opendmarc (its
@@ -31,14 +35,21 @@ type Entry struct {
 	Signatures []Signature
 	// Status is the recommendation: "accept", "reject", "quarantine", "none", or "norecord".
 	Status string
+	// Overruled is set when the message was taken though its status is "reject".
+	Overruled bool
 	// Aggregate are the record's rua= URIs as published, with limits.
 	Aggregate             []string
 	Percent               int
 	StrictDKIM, StrictSPF bool
 	// Policy and Subdomain are the record's p= and sp=, Subdomain "" when absent.
-	Policy, Subdomain       dmarc.Policy
-	DKIMAligned, SPFAligned bool
-	// ARC is the result of ARC, "" if it is not known; Seals are those of a chain that passed.
+	Policy, Subdomain dmarc.Policy
+	// NonExistent is np=, Applied the policy for the author's domain where that is not clear from the others, each else "". FailureOptions is fo=, "" for the
+	// default; Testing is t=y; Discovery is "psl" or "treewalk", "" when not known.
+	NonExistent, Applied      dmarc.Policy
+	FailureOptions, Discovery string
+	Testing                   bool
+	DKIMAligned, SPFAligned   bool
+	// ARC is the result of ARC, "" if it is not known; Seals are those of a chain that passed, the newest first.
 	ARC   string
 	Seals []seal
 }
@@ -129,17 +140,65 @@ func (e *Entry) text(json string) string {
 	for _, u := range e.Aggregate {
 		line("rua", u)
 	}
-	line("pct", e.Percent)
+	line("pct", strconv.Itoa(e.Percent)+e.more())
 	line("adkim", mode(e.StrictDKIM))
 	line("aspf", mode(e.StrictSPF))
 	line("p", letter(string(e.Policy)))
 	line("sp", letter(string(e.Subdomain)))
 	line("align_dkim", alignment(e.DKIMAligned))
 	line("align_spf", alignment(e.SPFAligned))
-	line("action", code(actionCodes, e.Status, acceptAction))
+	action := code(actionCodes, e.Status, acceptAction)
+	if e.Overruled {
+		action = acceptAction
+	}
+	line("action", action)
 	line("arc", code(resultCodes, e.ARC, unknownResult))
 	line("arc_policy", e.arcPolicy(json))
 	return b.String()
+}
+
+// more is what the format has no lines for: words behind the percentage, where opendmarc-import does not look.
+func (e *Entry) more() (text string) {
+	for _, x := range []struct{ name, value string }{{"np", string(e.NonExistent)}, {"applied", string(e.Applied)}, {"fo", e.FailureOptions}, {"discovery", e.Discovery}} {
+		if x.value != "" {
+			text += " " + x.name + "=" + x.value
+		}
+	}
+	if e.Testing {
+		text += " t=y"
+	}
+	return text
+}
+
+// setMore reads what more wrote.
+func (e *Entry) setMore(words []string) {
+	for _, w := range words {
+		name, value, _ := strings.Cut(w, "=")
+		switch name {
+		case "np":
+			e.NonExistent = knownPolicy(value)
+		case "applied":
+			e.Applied = knownPolicy(value)
+		case "fo":
+			if strings.Trim(value, "01ds:") == "" {
+				e.FailureOptions = value
+			}
+		case "discovery":
+			if value == "psl" || value == "treewalk" {
+				e.Discovery = value
+			}
+		case "t":
+			e.Testing = value == "y"
+		}
+	}
+}
+
+// knownPolicy is the policy that a word names, "" for none.
+func knownPolicy(word string) dmarc.Policy {
+	if p := dmarc.Policy(word); p == dmarc.Monitor || p == dmarc.Quarantine || p == dmarc.Reject {
+		return p
+	}
+	return dmarc.NoPolicy
 }
 
 // arcPolicy is "0" for a chain that passes, "2" for one that fails, "1" otherwise, and the seals.
@@ -158,16 +217,22 @@ func (e *Entry) arcPolicy(start string) string {
 	return fmt.Sprintf("%d %s%s", n, start, seals)
 }
 
-// record adds the message to the history file.
-func (r *room) record(s *expand.Scope, st *state, options *settings, q dmarc.Query) {
-	if options.historyFile == "" || st.outcome.Domain == "" || st.outcome.Result == dmarc.TempError {
+// ended adds the message to the history file when its fate is known. One that was deferred comes again, and is not counted now.
+func ended(s *expand.Scope, m *mail.Message, result *submit.Result) {
+	st := mail.Peek[state](&m.Bag)
+	if st == nil || !st.recorded || st.outcome.Domain == "" || st.outcome.Result == dmarc.TempError {
 		return
 	}
-	start := "json:"
+	options := option.Of[settings](s.Config.MainOptions())
+	if options.historyFile == "" || !result.Accepted && (result.Refused == nil || result.Refused.Verdict == acl.Defer) {
+		return
+	}
+	e, start := entry(s, st, st.query), "json:"
+	e.Overruled = result.Accepted && st.status == "reject" && len(m.Recipients) > 0
 	if s.Engine.World.Quirks.On {
 		start = "json" // as Exim writes it; opendmarc-import stops there
 	}
-	text := entry(s, st, q).text(start)
+	text := e.text(start)
 	file, err := os.OpenFile(options.historyFile, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o640)
 	if err == nil {
 		_, err = file.WriteString(text) // one write: entries of several processes do not mix
@@ -191,6 +256,16 @@ func entry(s *expand.Scope, st *state, q dmarc.Query) *Entry {
 	}
 	if rec := o.Record; rec != nil {
 		e.Percent, e.StrictDKIM, e.StrictSPF, e.Policy, e.Subdomain = rec.Percent, rec.StrictDKIM, rec.StrictSPF, rec.Policy, rec.Subdomain
+		e.NonExistent, e.Testing, e.Discovery = rec.NonExistent, rec.Testing, "psl"
+		if o.Policy != e.wanted() {
+			e.Applied = o.Policy
+		}
+		if st.treeWalk {
+			e.Discovery = "treewalk"
+		}
+		if rec.FailureOptions != "0" {
+			e.FailureOptions = rec.FailureOptions
+		}
 		for _, u := range rec.Aggregate {
 			e.Aggregate = append(e.Aggregate, u.String())
 		}
@@ -232,11 +307,15 @@ func seals(m *mail.Message) (list []seal) {
 		}
 		list = append(list, one)
 	}
+	slices.SortFunc(list, func(a, b seal) int { return b.Instance - a.Instance })
 	return list
 }
 
-// maxHistoryLine bounds a line of the file.
-const maxHistoryLine = 64 * 1024
+// maxHistoryLine bounds a line of the file, maxSeals the seals of an entry.
+const (
+	maxHistoryLine = 64 * 1024
+	maxSeals       = 50
+)
 
 // ReadHistory reads entries and gives each to do, until do returns an error. Lines that are not known, or malformed, are left out.
 func ReadHistory(r io.Reader, do func(*Entry) error) error {
@@ -276,6 +355,7 @@ func (e *Entry) set(key, value string) {
 		e.Received = n
 	case "ipaddr":
 		e.Client, _ = netip.ParseAddr(value)
+		e.Client = e.Client.WithZone("")
 	case "from":
 		e.From = dmarc.Domain(value)
 	case "mfrom":
@@ -287,7 +367,7 @@ func (e *Entry) set(key, value string) {
 	case "dkim":
 		if words := strings.Fields(value); len(words) == 3 {
 			n, _ := strconv.Atoi(words[2])
-			e.Signatures = append(e.Signatures, Signature{Domain: dmarc.Domain(words[0]), Selector: words[1], Result: word(resultCodes, n)})
+			e.Signatures = append(e.Signatures, Signature{Domain: dmarc.Domain(words[0]), Selector: dmarc.Domain(words[1]), Result: word(resultCodes, n)})
 		}
 	case "policy":
 		e.Status = word(statusCodes, int(n))
@@ -296,7 +376,12 @@ func (e *Entry) set(key, value string) {
 			e.Aggregate = append(e.Aggregate, value)
 		}
 	case "pct":
-		e.Percent = int(n)
+		if words := strings.Fields(value); len(words) > 0 {
+			e.Percent, _ = strconv.Atoi(words[0])
+			e.setMore(words[1:])
+		}
+	case "action":
+		e.Overruled = e.Status == "reject" && n == acceptAction
 	case "adkim":
 		e.StrictDKIM = n == 's'
 	case "aspf":
@@ -311,6 +396,12 @@ func (e *Entry) set(key, value string) {
 		e.SPFAligned = n == aligned
 	case "arc":
 		e.ARC = word(resultCodes, int(n))
+	case "arc_policy":
+		_, text, _ := strings.Cut(value, "json")
+		var list []seal
+		if json.Unmarshal([]byte(strings.TrimPrefix(text, ":")), &list) == nil && len(list) > 0 && len(list) <= maxSeals {
+			e.Seals = list
+		}
 	}
 }
 

@@ -114,6 +114,7 @@ func TestImport(t *testing.T) {
 		if o := b.run(acl.Data, "dmarc_status = *"); o.Verdict != acl.OK {
 			t.Fatalf("%+v", o)
 		}
+		b.end(x.sender != "", acl.Fail)
 	}
 	if err := os.Chmod(path, 0o644); err != nil {
 		t.Fatal(err)
