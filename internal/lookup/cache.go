@@ -51,8 +51,10 @@ func (c *Cache) get(k cacheKey, now func() time.Time) (cached, bool) {
 func (c *Cache) put(k cacheKey, e cached) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.results == nil || len(c.results) >= maxCached {
+	if c.results == nil {
 		c.results = make(map[cacheKey]cached)
+	} else if len(c.results) >= maxCached {
+		clear(c.results)
 	}
 	c.results[k] = e
 }

@@ -104,6 +104,8 @@ type Driver struct {
 	// Find searches. found is false with a nil error when the key is not there. An error that wraps ErrDefer is
 	// temporary; any other error fails the expansion with its text.
 	Find func(ctx context.Context, r *Request) (result Result, found bool, err error)
+	// Quick says that Find takes no longer than looking into a Cache would: results are not kept there.
+	Quick bool
 	// Quote makes text safe inside a query (${quote_NAME:...}), with the option after the name; nil: no such operator.
 	Quote func(text, option string) (string, bool)
 	// Check examines ownership and mode of the file before use; nil where there is none.

@@ -34,6 +34,7 @@ type kept struct {
 	stamp stamp
 	file  *LineFile
 	size  int64
+	seen  time.Time // when the file was found to be as it is here
 }
 
 // stamp tells one state of a file from another.
@@ -49,13 +50,10 @@ func (s stamp) same(t stamp) bool {
 }
 
 func stampOf(info os.FileInfo, now time.Time) stamp {
-	s := stamp{size: info.Size(), modified: info.ModTime()}
 	if sys, ok := info.Sys().(*syscall.Stat_t); ok {
-		s.device, s.inode = uint64(sys.Dev), sys.Ino
+		return statStamp(sys, now)
 	}
-	age := now.Sub(s.modified)
-	s.young = age < racy && age > -racy
-	return s
+	return stamp{size: info.Size(), modified: info.ModTime(), young: true}
 }
 
 // NewLineFiles makes an empty cache.
@@ -65,10 +63,8 @@ func NewLineFiles() *LineFiles {
 
 // Open returns the file as it is now. now is the time, by which a file that is just being written is told.
 func (c *LineFiles) Open(path string, now time.Time) (*LineFile, error) {
-	if info, err := os.Stat(path); err == nil {
-		if f := c.get(path, stampOf(info, now)); f != nil {
-			return f, nil
-		}
+	if f := c.get(path, now); f != nil {
+		return f, nil
 	}
 	file, s, err := open(path, now)
 	if err != nil {
@@ -80,21 +76,31 @@ func (c *LineFiles) Open(path string, now time.Time) (*LineFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !s.young {
-		c.put(&kept{path: path, stamp: s, file: f, size: f.memory()})
-	}
+	c.put(&kept{path: path, stamp: s, file: f, size: f.memory(), seen: now})
 	return f, nil
 }
 
-func (c *LineFiles) get(path string, s stamp) *LineFile {
+// get returns the file if it is still as it was.
+func (c *LineFiles) get(path string, now time.Time) *LineFile {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e := c.files[path]
-	if e == nil || !e.Value.(*kept).stamp.same(s) {
+	if e == nil {
 		return nil
 	}
+	k := e.Value.(*kept)
+	if !isTrusted(k.seen, now) {
+		c.mu.Unlock()
+		var st syscall.Stat_t
+		err := syscall.Stat(path, &st)
+		c.mu.Lock()
+		if err != nil || !k.stamp.same(statStamp(&st, now)) || c.files[path] != e {
+			return nil
+		}
+		k.seen = now
+	}
 	c.order.MoveToFront(e)
-	return e.Value.(*kept).file
+	return k.file
 }
 
 func (c *LineFiles) drop(path string) {

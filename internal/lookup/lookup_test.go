@@ -114,6 +114,7 @@ func TestLineFiles(t *testing.T) {
 	c := NewLineFiles()
 	get := func(key string) string {
 		t.Helper()
+		now = now.Add(trusted)
 		f, err := c.Open(path, now)
 		if err != nil {
 			return err.Error()
@@ -130,18 +131,21 @@ func TestLineFiles(t *testing.T) {
 		t.Error("an unchanged file is read again")
 	}
 	write("a: two\n")
+	if again, _ := c.Open(path, now.Add(trusted-1)); again != first {
+		t.Error("a file that was just looked at is looked at again")
+	}
 	if got := get("a"); got != "two" {
 		t.Errorf("after a change: %q", got)
 	}
 	write("a: " + strings.Repeat("x", indexFrom) + "\nb: 1\n\"B\": 2\n")
-	if f, _ := c.Open(path, now); f.index == nil || get("b") != "1" || get("c") != "-" {
+	if f, _ := c.Open(path, now.Add(trusted)); f.index == nil || get("b") != "1" || get("c") != "-" {
 		t.Error("index")
 	}
 	now = time.Now()
 	write("a: young\n")
-	first, _ = c.Open(path, now)
-	if again, _ := c.Open(path, now); again == first {
-		t.Error("a file that was just written is trusted")
+	first, _ = c.Open(path, now.Add(trusted))
+	if again, _ := c.Open(path, now.Add(2*trusted)); again == first {
+		t.Error("the time stamp of a file that was just written is trusted")
 	}
 	os.Remove(path)
 	if got := get("a"); got != "failed to open "+path+" for linear search: No such file or directory" {

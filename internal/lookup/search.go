@@ -35,6 +35,9 @@ func Search(ctx context.Context, cache *Cache, t Type, r *Request) (found Found,
 	}
 	own, noRead, noWrite, retKey := driverOptions(t.Options)
 	s := searcher{ctx: ctx, cache: cache, driver: t.Driver, request: *r, options: strings.Join(own, ","), noRead: noRead, noWrite: noWrite}
+	if t.Driver.Quick {
+		s.cache = nil
+	}
 	s.request.Options = own
 	if t.Driver.Kind&SingleKey == 0 {
 		found.Result, ok, err = s.one(r.Key)
@@ -70,7 +73,7 @@ func (s *searcher) one(key string) (Result, bool, error) {
 	}
 	k := cacheKey{s.driver, s.request.File, s.options, key}
 	if s.cache != nil && !s.noRead {
-		if e, ok := s.cache.get(k, s.request.now); ok {
+		if e, ok := s.cache.get(k, s.request.Now); ok {
 			return e.result, e.found, nil
 		}
 	}
@@ -83,14 +86,15 @@ func (s *searcher) one(key string) (Result, bool, error) {
 	if s.cache != nil && !s.noWrite && !result.NoCache {
 		e := cached{result: result, found: found}
 		if result.Life > 0 {
-			e.expires = s.request.now().Add(result.Life)
+			e.expires = s.request.Now().Add(result.Life)
 		}
 		s.cache.put(k, e)
 	}
 	return result, found, nil
 }
 
-func (r *Request) now() time.Time {
+// Now is the time of the request's world.
+func (r *Request) Now() time.Time {
 	if r.World == nil {
 		return time.Time{}
 	}

@@ -36,6 +36,7 @@ func hash(key []byte) uint32 {
 // Reader looks keys up. It may be used by several goroutines at once.
 type Reader struct {
 	r      io.ReaderAt
+	data   []byte // instead of r: the file in memory
 	size   int64
 	header [headerSize]byte
 	closer io.Closer
@@ -73,6 +74,16 @@ func NewReader(r io.ReaderAt, size int64) (*Reader, error) {
 	return c, nil
 }
 
+// NewMemoryReader reads a database that is in memory, as a mapped file is.
+func NewMemoryReader(data []byte) (*Reader, error) {
+	c := &Reader{data: data, size: int64(len(data))}
+	if c.size < headerSize {
+		return nil, corrupt("too short")
+	}
+	copy(c.header[:], data)
+	return c, nil
+}
+
 // Close closes the file of a reader made by Open.
 func (c *Reader) Close() error {
 	if c.closer == nil {
@@ -86,6 +97,10 @@ func (c *Reader) read(b []byte, at int64) error {
 	if at < 0 || at+int64(len(b)) > c.size {
 		return corrupt("offset outside the file")
 	}
+	if c.data != nil {
+		copy(b, c.data[at:])
+		return nil
+	}
 	n, err := c.r.ReadAt(b, at)
 	if n == len(b) {
 		return nil
@@ -98,6 +113,9 @@ func (c *Reader) read(b []byte, at int64) error {
 
 // pair reads two numbers.
 func (c *Reader) pair(at int64) (uint32, uint32, error) {
+	if c.data != nil && at >= 0 && at+8 <= c.size {
+		return binary.LittleEndian.Uint32(c.data[at:]), binary.LittleEndian.Uint32(c.data[at+4:]), nil
+	}
 	var b [8]byte
 	if err := c.read(b[:], at); err != nil {
 		return 0, 0, err
@@ -161,6 +179,13 @@ func (c *Reader) record(at int64, key []byte) ([]byte, bool, error) {
 	}
 	if int(keyLen) != len(key) {
 		return nil, false, nil
+	}
+	if c.data != nil {
+		start, end := at+8+int64(keyLen), at+8+int64(keyLen)+int64(valueLen)
+		if string(c.data[at+8:start]) != string(key) {
+			return nil, false, nil
+		}
+		return append(make([]byte, 0, valueLen), c.data[start:end]...), true, nil
 	}
 	stored := make([]byte, keyLen)
 	if err := c.read(stored, at+8); err != nil || string(stored) != string(key) {
