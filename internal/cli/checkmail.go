@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	_ "embed"
 	"encoding/json"
@@ -18,6 +19,7 @@ import (
 	"sync"
 
 	"exigo/internal/catalog"
+	"exigo/internal/config"
 	"exigo/internal/expand"
 	nouns "exigo/internal/mail"
 	"exigo/internal/outside"
@@ -29,14 +31,20 @@ import (
 //go:embed defaults/checkmail.conf
 var checkMailConfiguration string
 
-const checkMailUsage = "usage: exigo check-mail FILE --ip ADDRESS [--helo NAME] [--from ADDRESS] [--name HOSTNAME] [--json]"
+const checkMailUsage = "usage: exigo check-mail FILE --ip ADDRESS [--helo NAME] [--from ADDRESS] [--name HOSTNAME] [-C FILE] [--json]"
 
 // mailCheck is one call of "exigo check-mail": a stored message, and how it came.
 type mailCheck struct {
 	file, helo, from, name string
-	ip                     netip.Addr
-	fromSet, json          bool
+	// site is a configuration file whose settings of siteOptions count, "" for none.
+	site          string
+	ip            netip.Addr
+	fromSet, json bool
 }
+
+// siteOptions are the options of the main section that bear on verdicts.
+var siteOptions = []string{"dkim_verify_hashes", "dkim_verify_keytypes", "dkim_verify_min_keysizes", "dkim_verify_minimal", "dmarc_tld_file", "dmarc_tree_walk",
+	"dns_cname_loops", "dns_dnssec_ok", "dns_retrans", "dns_retry", "dns_use_edns0", "spf_guess", "spf_smtp_comment_template"}
 
 // checkMail says what SPF, DKIM, ARC and DMARC find out about a stored message, and which answers of the DNS led there. The message is received as if
 // the host had sent it now, by the rooms that do so in earnest, and not kept.
@@ -70,14 +78,14 @@ func checkMail(words []string, world *outside.World, out io.Writer) error {
 
 // parseCheckMail reads the command line.
 func parseCheckMail(words []string) (*mailCheck, error) {
-	c := &mailCheck{name: "localhost"}
+	c := &mailCheck{}
 	for i := 0; i < len(words); i++ {
 		name, value, has := strings.Cut(words[i], "=")
 		if name == "--json" && !has {
 			c.json = true
 			continue
 		}
-		if !strings.HasPrefix(name, "--") {
+		if !strings.HasPrefix(name, "--") && name != "-C" {
 			if c.file != "" {
 				return nil, errors.New(checkMailUsage)
 			}
@@ -101,12 +109,16 @@ func parseCheckMail(words []string) (*mailCheck, error) {
 		case "--from":
 			c.from, c.fromSet = strings.Trim(value, "<>"), true
 		case "--name":
-			c.name = value
+			if c.name = value; value == "" || strings.ContainsAny(value, " \t\r\n\x00\\$") {
+				return nil, errors.New(checkMailUsage)
+			}
+		case "-C":
+			c.site = value
 		default:
 			return nil, errors.New(checkMailUsage)
 		}
 	}
-	if c.file == "" || !c.ip.IsValid() || strings.ContainsAny(c.name, " \t\r\n\x00\\$") || c.name == "" {
+	if c.file == "" || !c.ip.IsValid() {
 		return nil, errors.New(checkMailUsage)
 	}
 	if c.helo == "" {
@@ -169,8 +181,12 @@ func (c *mailCheck) run(ctx context.Context, f io.Reader, world *outside.World) 
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
+	settings, err := c.settings(ctx, world)
+	if err != nil {
+		return nil, err
+	}
 	path := filepath.Join(dir, "exigo.conf")
-	text := strings.NewReplacer("FOLDER", dir, "NAME", c.name).Replace(checkMailConfiguration)
+	text := settings + strings.ReplaceAll(checkMailConfiguration, "FOLDER", dir)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
@@ -197,6 +213,31 @@ func (c *mailCheck) run(ctx context.Context, f io.Reader, world *outside.World) 
 		return nil, fmt.Errorf("the message was not checked to its end: %+v %s", result.Refused, errs.String())
 	}
 	return c.report(scope, recorder), nil
+}
+
+// settings are the lines of the configuration that the site's file and the command line decide.
+func (c *mailCheck) settings(ctx context.Context, world *outside.World) (string, error) {
+	var b strings.Builder
+	if c.site != "" {
+		own := *world
+		s, err := catalog.Load(ctx, catalog.Request{World: &own, Path: c.site, Alternate: true, Unprivileged: true})
+		if err != nil {
+			return "", err
+		}
+		defer s.Close()
+		for _, option := range siteOptions {
+			if !s.Config.IsSet(option) {
+				continue
+			}
+			if err := config.Print(&b, s.Config, []string{option}, true, false); err != nil {
+				return "", err
+			}
+		}
+		c.name = cmp.Or(c.name, s.Main.PrimaryHostname)
+	}
+	c.name = cmp.Or(c.name, "localhost")
+	b.WriteString("primary_hostname = " + c.name + "\n")
+	return b.String(), nil
 }
 
 // report puts together what is known of a message that was received.

@@ -110,6 +110,21 @@ Authentication-Results: mx.test;
 		r.DNS[1].Error == "" || r.Variables["dmarc_status"] != "accept" || !strings.Contains(r.Results, "spf=temperror") {
 		t.Errorf("%+v", r)
 	}
+	// the site's settings count
+	site := filepath.Join(t.TempDir(), "site.conf")
+	if err := os.WriteFile(site, []byte("HASH = sha256\nprimary_hostname = site.test\nspool_directory = "+t.TempDir()+"\ndmarc_tld_file =\ndkim_verify_keytypes = rsa\n"+
+		"dkim_verify_hashes = HASH\nspf_smtp_comment_template = told by $primary_hostname\ndmarc_history_file = /nonexistent/history\nacl_smtp_data = data\nbegin acl\ndata:\n  deny\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for words, want := range map[string]string{"--ip=192.0.2.9": "Authentication-Results: site.test;\n\tspf=fail smtp.mailfrom=b.example;\n\tarc=none\n",
+		"--ip=192.0.2.9 --name=mx.test": "$dmarc_status_text: Verification is off\n$spf_header_comment: mx.test: domain of b.example does not designate 192.0.2.9 as permitted sender\n$spf_smtp_comment: told by mx.test : "} {
+		if got := check(append(strings.Fields(words), "-C", site)...); !strings.Contains(got, want) {
+			t.Errorf("%s: %s", words, got)
+		}
+	}
+	if got := check("--ip=192.0.2.9", "-C", "/nonexistent/file"); !strings.Contains(got, "non-existent configuration file") {
+		t.Error(got)
+	}
 	for _, words := range [][]string{{}, {"--ip"}, {"--ip", "x"}, {"--ip=1.2.3.4", "second"}, {"--ip=1.2.3.4", "--what", "x"}, {"--ip=1.2.3.4", "--name", "a b"}} {
 		if got := check(words...); !strings.HasPrefix(got, "usage: ") && !strings.HasPrefix(got, "malformed IP") {
 			t.Errorf("%q: %s", words, got)
