@@ -52,14 +52,28 @@ func (s *Server) PrepareSpool() error {
 		if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
 			continue // what is wrong with it shows when it is used
 		}
-		if err := os.MkdirAll(dir, 0o750); err != nil {
+		if err := s.makeOwn(dir); err != nil {
 			return err
 		}
-		if uid, gid := s.owner(); uid >= 0 {
-			if err := os.Chown(dir, uid, gid); err != nil {
-				return err
-			}
+	}
+	return nil
+}
+
+// makeOwn makes a directory and what is missing above it, the mail user's, who could not reach it otherwise.
+func (s *Server) makeOwn(dir string) error {
+	parent := filepath.Dir(dir)
+	if _, err := os.Stat(parent); errors.Is(err, fs.ErrNotExist) {
+		if err := s.makeOwn(parent); err != nil {
+			return err
 		}
+	}
+	if err := os.Mkdir(dir, 0o750); errors.Is(err, fs.ErrExist) {
+		return nil // another process was faster
+	} else if err != nil {
+		return err
+	}
+	if uid, gid := s.owner(); uid >= 0 {
+		return os.Lchown(dir, uid, gid)
 	}
 	return nil
 }

@@ -29,6 +29,12 @@ func (p *Program) daemon(ctx context.Context) error {
 	if p.Server.Main.MUAWrapper {
 		return exitf(1, "exim: daemon cannot be run when mua_wrapper is set")
 	}
+	if err := p.Server.PrepareSpool(); err != nil {
+		return exitf(1, "exim: failed to create directory: %s", err)
+	}
+	if err := p.Server.Log.Check(); err != nil {
+		return exitf(1, "exim: %s", err)
+	}
 	if p.Arguments.Sub != "f" && !p.Arguments.Debug && !p.Arguments.Verbose {
 		if done, err := p.detach(); done || err != nil {
 			return err
@@ -66,8 +72,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 	if err := d.Server.PrepareSpool(); err != nil {
 		return d.fatal("failed to create directory %s: %s", d.Server.Main.SpoolDirectory, osReason(err))
 	}
+	var pid *os.File
 	if d.inherited == nil {
-		if err := d.writePIDFile(); err != nil {
+		if pid, err = d.openPIDFile(); err != nil {
 			d.Server.Log.Panicf("", "%v", err)
 		}
 	}
@@ -83,8 +90,14 @@ func (d *Daemon) Run(ctx context.Context) error {
 		return d.fatal("%v", err)
 	}
 	defer d.Server.Close()
+	if err := d.Server.Log.Check(); err != nil {
+		return d.fatal("%v", err)
+	}
 	for _, e := range places {
 		l, err := d.listen(ctx, e)
+		if ctx.Err() != nil {
+			return nil // ended while it waited for the port
+		}
 		if err != nil {
 			return d.fatal("socket bind() to port %d for address %s failed: %v: daemon abandoned", e.port, addressText(e), osReason(err))
 		}
@@ -98,6 +111,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 		go d.accept(ctx, d.inherited, d.Arguments.TLSOnConnect)
 	} else {
 		d.openLocalSocket(ctx)
+	}
+	if pid != nil {
+		d.writePIDFile(pid)
 	}
 	paceCollector(ctx)
 	d.announce(places)
@@ -313,7 +329,9 @@ func (d *Daemon) shut() {
 		l.Close()
 	}
 	if d.pidFile != "" {
-		os.Remove(d.pidFile)
+		if text, err := os.ReadFile(d.pidFile); err == nil && string(text) == d.pidLine() { // not another daemon's
+			os.Remove(d.pidFile)
+		}
 	}
 	ctx, giveUp := context.WithCancel(context.Background())
 	defer giveUp()
@@ -332,24 +350,45 @@ func (d *Daemon) shut() {
 // shutdownPatience is how long sessions and deliveries under way may take to end.
 const shutdownPatience = 3 * time.Second
 
-// writePIDFile writes the process id where other programs look for it. With -oX there is none unless -oP names one.
-func (d *Daemon) writePIDFile() error {
+// openPIDFile opens the file that will have the daemon's number, while the process may; nil for none. It is not truncated before the daemon listens, since a
+// daemon that finds its port taken must leave the other's number alone. The file's directory may be the mail user's: links are not followed.
+func (d *Daemon) openPIDFile() (*os.File, error) {
 	path := d.Arguments.PIDFile
 	if path == "" && d.Arguments.Ports != "" && !d.Program.World.Quirks.On {
-		return nil
+		return nil, nil
 	}
 	if path == "" {
 		path = d.Server.PIDFilePath()
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
-		return fmt.Errorf("failed to create pid file directory: %w", err)
+		return nil, fmt.Errorf("failed to create pid file directory: %w", err)
 	}
-	if err := os.WriteFile(path, []byte(strconv.Itoa(d.Program.World.PID)+"\n"), 0o644); err != nil {
-		return fmt.Errorf("failed to open pid file %s: %s", path, osReason(err))
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("failed to open pid file %s: %s", path, osReason(err))
 	}
-	d.pidFile = path
-	return nil
+	var st syscall.Stat_t
+	if err := syscall.Fstat(int(f.Fd()), &st); err != nil || st.Mode&syscall.S_IFMT != syscall.S_IFREG || st.Nlink != 1 {
+		f.Close()
+		return nil, fmt.Errorf("failed to open pid file %s: not a regular file with one name", path)
+	}
+	return f, nil
 }
+
+// writePIDFile writes the daemon's number.
+func (d *Daemon) writePIDFile(f *os.File) {
+	err := f.Truncate(0)
+	if err == nil {
+		_, err = f.WriteString(d.pidLine())
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		d.Server.Log.Panicf("", "failed to write pid file %s: %s", f.Name(), osReason(err))
+		return
+	}
+	d.pidFile = f.Name()
+}
+
+func (d *Daemon) pidLine() string { return strconv.Itoa(d.Program.World.PID) + "\n" }
 
 // openLocalSocket takes calls of local users.
 func (d *Daemon) openLocalSocket(ctx context.Context) {

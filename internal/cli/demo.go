@@ -18,6 +18,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -39,7 +40,10 @@ const demoWait = 10 * time.Second
 func demo(args []string, world *outside.World, out io.Writer) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	once := len(args) > 0 && args[0] == "-once"
+	once := slices.Equal(args, []string{"-once"})
+	if len(args) > 0 && !once {
+		return exitf(1, "Usage: exigo demo [-once]")
+	}
 	folder, err := os.MkdirTemp("", "exigo-demo-")
 	if err != nil {
 		return err

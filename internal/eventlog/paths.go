@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // targets is what a log_file_path says: a file name pattern ("" for none) and syslog.
@@ -127,9 +130,7 @@ const (
 
 // writeFile appends b to the log with one write, opening it when it is not open, was renamed or its date passed.
 func (l *Log) writeFile(to Stream, b []byte, now time.Time) error {
-	if l.settings.Location != nil {
-		now = now.In(l.settings.Location)
-	}
+	now = l.local(now)
 	f := l.files[to]
 	if f != nil && !l.current(f, to, now) {
 		f.close()
@@ -161,10 +162,10 @@ func (l *Log) current(f *file, to Stream, now time.Time) bool {
 func (l *Log) open(to Stream, now time.Time) (*file, error) {
 	name := fileName(l.targets.path, to, now)
 	flags := os.O_WRONLY | os.O_APPEND | os.O_CREATE | syscall.O_CLOEXEC
-	f, err := os.OpenFile(name, flags, fileMode)
+	f, err := l.asOwner(name, flags)
 	if errors.Is(err, os.ErrNotExist) {
 		if err = l.makeDirectories(filepath.Dir(name)); err == nil {
-			f, err = os.OpenFile(name, flags, fileMode)
+			f, err = l.asOwner(name, flags)
 		}
 	}
 	if err != nil {
@@ -176,10 +177,48 @@ func (l *Log) open(to Stream, now time.Time) (*file, error) {
 		f.Close()
 		return nil, fmt.Errorf("failed to stat %s log file \"%s\": %s", logName(to), name, errorText(err))
 	}
-	if os.Geteuid() == 0 && st.Size == 0 && l.settings.UID >= 0 && int(st.Uid) != l.settings.UID {
-		f.Chown(l.settings.UID, l.settings.GID) // a log that belongs to root is still a log
-	}
 	return &file{f: f, name: name, inode: st.Ino, dev: uint64(st.Dev)}, nil
+}
+
+// asOwner opens a log. Root does it with the rights of the logs' owner, in whose directory they are: a symbolic link there must not have root
+// make or extend any other file.
+func (l *Log) asOwner(name string, flags int) (*os.File, error) {
+	if os.Geteuid() != 0 || l.settings.UID <= 0 {
+		return os.OpenFile(name, flags, fileMode)
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	defer unix.Setfsgid(os.Getegid()) // after root is root again, who may
+	defer unix.Setfsuid(0)
+	if err := unix.Setfsgid(l.settings.GID); err != nil {
+		return nil, err
+	}
+	if err := unix.Setfsuid(l.settings.UID); err != nil {
+		return nil, err
+	}
+	return os.OpenFile(name, flags, fileMode)
+}
+
+// Check opens the main log, so that a log that cannot be written is found before anything depends on it.
+func (l *Log) Check() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.targets.path == "" || l.files[Main] != nil {
+		return nil
+	}
+	f, err := l.open(Main, l.local(l.world.Clock.Now()))
+	if err == nil {
+		l.files[Main] = f
+	}
+	return err
+}
+
+// local is the time that names of logs are made of.
+func (l *Log) local(now time.Time) time.Time {
+	if l.settings.Location != nil {
+		return now.In(l.settings.Location)
+	}
+	return now
 }
 
 // makeDirectories makes missing directories above a log and gives them to the owner of the logs.
@@ -199,7 +238,7 @@ func (l *Log) makeDirectories(dir string) error {
 			return err
 		}
 		if os.Geteuid() == 0 && l.settings.UID >= 0 {
-			os.Chown(missing[i], l.settings.UID, l.settings.GID)
+			os.Lchown(missing[i], l.settings.UID, l.settings.GID)
 		}
 	}
 	return nil
