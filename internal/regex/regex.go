@@ -59,9 +59,18 @@ func IsLimit(err error) bool {
 type Regexp struct {
 	pattern string
 	options Options
-	plain   *plain // not nil: literal text, no need of PCRE2
-	code    *code
+	plain   *plain  // not nil: literal text, no need of PCRE2
+	simple  *simple // not nil: PCRE2 is needed for some subjects only
+	compile sync.Once
+	code    *code // of compiled
+	failed  error // to compile
 	pool    *pool
+}
+
+// compiled returns PCRE2's code for the pattern.
+func (re *Regexp) compiled() (*code, error) {
+	re.compile.Do(func() { re.code, re.failed = compileCode(re.pattern, re.options) })
+	return re.code, re.failed
 }
 
 // Compile compiles a pattern by itself; most callers want [Cache.Compile]. The error is a [*SyntaxError].
@@ -75,11 +84,13 @@ func compile(pattern string, options Options, workers *pool) (*Regexp, error) {
 		re.plain = p
 		return re, nil
 	}
-	c, err := compileCode(pattern, options)
-	if err != nil {
+	if s, ok := parseSimple(pattern, options); ok {
+		re.simple = s
+		return re, nil
+	}
+	if _, err := re.compiled(); err != nil {
 		return nil, err
 	}
-	re.code = c
 	return re, nil
 }
 
@@ -90,6 +101,9 @@ func (re *Regexp) Pattern() string { return re.pattern }
 func (re *Regexp) Captures() int {
 	if re.plain != nil {
 		return 0
+	}
+	if re.simple != nil {
+		return re.simple.groups
 	}
 	return re.code.captures
 }
@@ -142,12 +156,25 @@ func (re *Regexp) MatchIndex(space []int, subject string, start int, notEmptyHer
 		}
 		return append(space, from, to), nil
 	}
-	w, err := re.pool.take(re.code.captures)
+	if re.simple != nil && !notEmptyHere {
+		var m search
+		if ok, decided := re.simple.find(&m, subject, start); decided {
+			if !ok {
+				return nil, nil
+			}
+			return append(space, m.pairs[:2*re.simple.groups+2]...), nil
+		}
+	}
+	code, err := re.compiled()
 	if err != nil {
 		return nil, &LimitError{re.pattern, err.Error()}
 	}
-	pairs, message := w.match(re.code, space, subject, start, notEmptyHere)
-	runtime.KeepAlive(re.code)
+	w, err := re.pool.take(code.captures)
+	if err != nil {
+		return nil, &LimitError{re.pattern, err.Error()}
+	}
+	pairs, message := w.match(code, space, subject, start, notEmptyHere)
+	runtime.KeepAlive(code)
 	re.pool.give(w)
 	if message != "" {
 		return nil, &LimitError{re.pattern, message}
