@@ -267,7 +267,8 @@ func (p *paper) status(w *Writer, a *mail.Address, action, status string) {
 		}
 	}
 	if code := diagnostic(a); code != "" {
-		fmt.Fprintf(p, "Diagnostic-Code: smtp; %s\n", clean(code))
+		code = strings.ReplaceAll(clean(code), "\\n", "\n ") // a reply of several lines is folded
+		fmt.Fprintf(p, "Diagnostic-Code: smtp; %s\n", code)
 	}
 	p.WriteString("\n")
 }

@@ -156,8 +156,11 @@ func (a *attempt) updateRetry() {
 		if addr.Outcome.Diagnosis != "" {
 			addr.Outcome.Diagnosis += ": retry timeout exceeded"
 		}
-		if addr.Outcome.UserMessage != "" {
+		switch {
+		case addr.Outcome.UserMessage != "":
 			addr.Outcome.UserMessage += ": retry timeout exceeded"
+		case addr.Outcome.LogOnly:
+			addr.Outcome.UserMessage = "retry timeout exceeded"
 		}
 		a.failed = append(a.failed, addr)
 		if a.timedOut == nil {

@@ -55,12 +55,13 @@ func (r *Run) wanted() bool {
 // Postpone sets the texts of a deferral.
 func (r *Run) Postpone(errno int, format string, args ...any) Outcome {
 	r.Address.Outcome.Errno, r.Address.Outcome.Message = errno, fmt.Sprintf(format, args...)
+	r.Address.Outcome.LogOnly = true // it is about the configuration, which is none of the sender's business
 	return Defer
 }
 
 // Refuse sets the text of a failure.
 func (r *Run) Refuse(format string, args ...any) Outcome {
-	r.Address.Outcome.Errno, r.Address.Outcome.Message = 0, fmt.Sprintf(format, args...)
+	r.Address.Outcome.Errno, r.Address.Outcome.Message, r.Address.Outcome.LogOnly = 0, fmt.Sprintf(format, args...), false
 	return Fail
 }
 

@@ -146,6 +146,7 @@ func find(r *route.Run, c *settings, q hostfind.Request) (hostfind.Answer, route
 				return answer, again(r, "host lookup done insecurely")
 			}
 			a.Outcome.Message = "all relevant MX records point to non-existent hosts"
+			a.Outcome.UserMessage = a.Outcome.Message // for the sender, too
 			if answer.AddressMX {
 				a.Outcome.Message += " or (invalidly) to IP addresses"
 				a.Outcome.UserMessage = "It appears that the DNS operator for " + a.Domain +
@@ -158,6 +159,7 @@ func find(r *route.Run, c *settings, q hostfind.Request) (hostfind.Answer, route
 		case hostfind.NotFound:
 			if answer.NoService {
 				a.Outcome.Message = "an MX or SRV record indicated no SMTP service"
+				a.Outcome.UserMessage = a.Outcome.Message
 			}
 		}
 	}

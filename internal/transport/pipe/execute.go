@@ -47,7 +47,7 @@ func execute(ctx context.Context, e *transport.Execution) []mail.Outcome {
 
 // discreet keeps the details of a failure, which the log has, from the sender (spec 29.2).
 func discreet(o *mail.Outcome) {
-	if o.Result == mail.Failed {
+	if o.Result != mail.Delivered {
 		o.UserMessage = "local delivery failed"
 	}
 }
