@@ -172,6 +172,10 @@ func verifyRecipient(r *Run, text, _ string, options []string) Verdict {
 	if r.LogMessage == "" {
 		r.LogMessage = r.UserMessage
 	}
+	if result.Failure == "quota" {
+		r.setVerifyMessage(r.LogMessage)
+		return result.Result
+	}
 	r.setVerifyMessage(r.UserMessage)
 	return result.Result
 }

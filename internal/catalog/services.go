@@ -134,10 +134,7 @@ func streams(t acl.LogTargets) eventlog.Stream {
 
 // verifyForACL routes an address for verify = sender and recipient.
 func (s *Server) verifyForACL(ctx context.Context, sc *expand.Scope, address string, o acl.VerifyOptions) acl.Verified {
-	if o.Quota {
-		return acl.Verified{Result: acl.Defer, Address: address, LogMessage: "option \"quota\" of verify is not supported yet"}
-	}
-	ro := route.VerifyOptions{Sender: o.Sender, SuccessOnRedirect: o.SuccessOnRedirect}
+	ro := route.VerifyOptions{Sender: o.Sender, SuccessOnRedirect: o.SuccessOnRedirect, Quota: o.Quota, QuotaPositive: o.QuotaPositive, QuotaNegative: o.QuotaNegative}
 	if c := o.Callout; c != nil {
 		ro.Callout = &route.CalloutOptions{Timeout: c.Timeout, Connect: c.Connect, Overall: c.Overall, DeferOK: c.DeferOK, NoCache: c.NoCache,
 			Random: c.Random, UseSender: c.UseSender, UsePostmaster: c.UsePostmaster, Hold: c.Hold, FullPostmaster: c.FullPostmaster,
@@ -170,6 +167,7 @@ func (s *Server) routeServices() route.Services {
 		},
 		Command: s.command,
 		Callout: s.callout,
+		Quota:   s.quota,
 		Debug: func(line string) {
 			if s.DebugPrint != nil {
 				s.DebugPrint(line)

@@ -133,7 +133,7 @@ func (e *Engine) beyondRouting(ctx context.Context, s *expand.Scope, v *Verified
 	case o.Quota && !o.Sender && t.Local && e.services.Quota != nil:
 		ok, temporary, text := e.services.Quota(ctx, s, a, o)
 		if !ok {
-			v.Result, v.Failure, v.Message, v.UserMessage = mail.Failed, "quota", text, text
+			v.Result, v.Failure, v.Message = mail.Failed, "quota", text // full mailboxes are not everybody's business
 			if temporary {
 				v.Result = mail.Deferred
 			}

@@ -55,6 +55,8 @@ type Local struct {
 	// Answer is run in the engine when Execute asks something that only the engine can tell (an expansion that
 	// depends on the file just written, a message to submit). nil: the transport never asks.
 	Answer func(r *Run, question string, arguments map[string]string) (string, error)
+	// Quota says that the driver knows Run.QuotaOnly; no other is ever asked.
+	Quota bool
 	// Identity lets the driver choose user or group when the transport's own options do not (pipe_as_creator). nil: no say.
 	Identity func(r *Run) (uid, gid int, uidSet, gidSet bool)
 }
@@ -105,6 +107,9 @@ type Run struct {
 	AllOrNone bool
 	// More says that another run to the same hosts follows for further addresses of the message.
 	More bool
+	// QuotaOnly asks a local transport whether the mailbox would take a message of Message.Size, and to deliver nothing: the outcome is
+	// Delivered, or Deferred with mail.ErrnoQuota (verify = recipient/quota).
+	QuotaOnly bool
 	// Shadow says that this is the run of a shadow transport.
 	Shadow   bool
 	Services *Services

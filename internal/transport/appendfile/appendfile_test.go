@@ -313,6 +313,45 @@ func TestQuotaWarning(t *testing.T) {
 	}
 }
 
+// TestQuotaOnly asks whether a mailbox has room; nothing is made or changed.
+func TestQuotaOnly(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		options []string
+		files   []string
+		size    int64
+		full    bool
+	}{
+		{"no file", []string{"file", "DIR/box", "quota", "100"}, nil, 10, false},
+		{"room", []string{"file", "DIR/box", "quota", "100"}, []string{"box"}, 40, false},
+		{"full", []string{"file", "DIR/box", "quota", "100"}, []string{"box"}, 60, true},
+		{"message does not count", []string{"file", "DIR/box", "quota", "100", "quota_is_inclusive", "no"}, []string{"box"}, 60, false},
+		{"size is told", []string{"file", "DIR/box", "quota", "100", "mailbox_size", "101"}, []string{"box"}, 0, true},
+		{"no quota", []string{"file", "DIR/box"}, []string{"box"}, 1 << 40, false},
+		{"directory", []string{"directory", "DIR/in", "quota", "1000", "quota_filecount", "2"}, []string{"in/a", "in/b"}, 0, true},
+		{"directory with room", []string{"directory", "DIR/in", "quota", "1000", "quota_filecount", "3"}, []string{"in/a", "in/b"}, 0, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := fixture(t, c.options...)
+			os.Mkdir(d.dir+"/in", 0o700)
+			for _, f := range c.files {
+				os.WriteFile(d.dir+"/"+f, make([]byte, 50), 0o600)
+			}
+			d.Run.QuotaOnly, d.Run.Message.Size = true, c.size
+			want := mail.Delivered
+			if c.full {
+				want = mail.Deferred
+			}
+			if o := d.must(want); c.full && o.Errno != mail.ErrnoQuota {
+				t.Errorf("%+v", o)
+			}
+			if got := len(d.list(".")); len(c.files) == 0 && got != 1 {
+				t.Errorf("%d entries", got)
+			}
+		})
+	}
+}
+
 func TestQuantity(t *testing.T) {
 	for _, c := range []struct {
 		in   string

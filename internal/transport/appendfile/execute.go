@@ -38,9 +38,14 @@ func execute(ctx context.Context, e *transport.Execution) []mail.Outcome {
 	}
 	var err error
 	d.size = 0
-	if d.Format == mbox {
+	switch {
+	case d.QuotaOnly:
+		if err = d.room(); err == nil {
+			return e.All(mail.Outcome{Result: mail.Delivered})
+		}
+	case d.Format == mbox:
 		err = d.appendToFile()
-	} else {
+	default:
 		err = d.newFile()
 	}
 	if err == nil {

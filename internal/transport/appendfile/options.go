@@ -106,7 +106,7 @@ func Driver() *transport.Driver {
 	return &transport.Driver{
 		Name: "appendfile", Doc: "Puts messages into files: mbox, maildir, mailstore, or one file a message.",
 		Options: options, Check: check, Shown: shown,
-		Local: &transport.Local{Prepare: prepare, Execute: execute, Answer: answer},
+		Local: &transport.Local{Prepare: prepare, Execute: execute, Answer: answer, Quota: true},
 		Batch: func(inst *config.Instance) (int, option.Expanded) {
 			s := option.Of[settings](inst.Options)
 			return s.batchMax, s.batchID

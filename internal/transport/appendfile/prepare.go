@@ -60,8 +60,10 @@ type job struct {
 	Threshold              int64
 	MailboxSize, Filecount int64 // -1: to be measured
 	MessageSize            int64
-	Hostname               string
-	LocalPart              string
+	// QuotaOnly: nothing is delivered, only the quota is looked at.
+	QuotaOnly bool
+	Hostname  string
+	LocalPart string
 }
 
 // limit is a quota: Value 0 is none; NoCheck only counts.
@@ -82,7 +84,7 @@ func prepare(r *transport.Run) (any, error) {
 		LockFcntlTimeout: s.lockFcntlTimeout, LockFlockTimeout: s.lockFlockTimeout, LockInterval: s.lockInterval,
 		LockfileTimeout: s.lockfileTimeout, LockRetries: max(s.lockRetries, 1), Formats: option.SplitList(s.fileFormat),
 		AskTag: s.maildirTag != "", FolderRegex: s.maildirfolderCreateRegex, SizeRegex: s.quotaSizeRegex,
-		QuotaExclusive: !s.quotaIsInclusive, MessageSize: r.Message.Size, MailboxSize: -1, Filecount: -1,
+		QuotaExclusive: !s.quotaIsInclusive, MessageSize: r.Message.Size, MailboxSize: -1, Filecount: -1, QuotaOnly: r.QuotaOnly,
 		Hostname: r.Scope.Settings().PrimaryHostname, LocalPart: r.Scope.Address.LocalPart, CRLF: s.useCRLF, BSMTP: s.useBSMTP,
 	}
 	j.Lockfile, j.Fcntl, j.Flock = s.locks()

@@ -61,6 +61,29 @@ func (d *delivery) measure() (usage, error) {
 	return u, nil
 }
 
+// room tells whether the mailbox has room for the message. It changes nothing but a maildirsize file that is out of date.
+func (d *delivery) room() error {
+	info, err := os.Stat(d.Path)
+	if errors.Is(err, os.ErrNotExist) {
+		return d.checkQuota(usage{}, d.Path)
+	}
+	if err != nil {
+		return system(err, "while checking the quota of %s", d.Path)
+	}
+	if d.Format == mbox {
+		u := usage{size: info.Size()}
+		if d.MailboxSize >= 0 {
+			u.size = d.MailboxSize
+		}
+		return d.checkQuota(u, d.Path)
+	}
+	u, err := d.measure()
+	if err != nil {
+		return err
+	}
+	return d.checkQuota(u, d.Path)
+}
+
 // sizer adds up files.
 type sizer struct{ fromName, counts *regex.Regexp }
 

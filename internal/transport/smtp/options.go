@@ -71,7 +71,7 @@ var options = option.Table[Settings]{Scope: "transport smtp", Rows: []option.Row
 	{Name: "gethostbyname", Field: func(s *Settings) any { return &s.GetHostByName }, Doc: "Host names are looked up by the system's function rather than in the DNS."},
 	{Name: "gnutls_compat_mode", Field: func(s *Settings) any { return &s.GnuTLSCompat }, Doc: "Accepted and ignored: it concerns another TLS library."},
 	{Name: "helo_data", Default: "$primary_hostname", Field: func(s *Settings) any { return &s.HeloData }, Doc: "Argument of EHLO, HELO and LHLO."},
-	{Name: "host_name_extract", Default: `${if and {{match{$host}{.outlook.com\$}} {match{$item}{\N^250-([\w.]+)\s\N}}} {$1}}`, Field: func(s *Settings) any { return &s.HostNameExtract }, Doc: "Name of the machine behind a load balancer, from its EHLO reply; part of the key of TLS sessions."},
+	{Name: "host_name_extract", Default: `${if and {{match{$host}{.outlook.com\$}} {match{$item}{\N^250-([\w.]+)\s\N}}} {$1}}`, Field: func(s *Settings) any { return &s.HostNameExtract }, Doc: "Accepted, without effect: outgoing connections do not resume TLS sessions."},
 	{Name: "hosts", Field: func(s *Settings) any { return &s.Hosts }, Doc: "Hosts for addresses that bring none."},
 	{Name: "hosts_avoid_esmtp", Field: func(s *Settings) any { return &s.AvoidESMTP }, Doc: "Hosts that are greeted with HELO."},
 	{Name: "hosts_avoid_pipelining", Field: func(s *Settings) any { return &s.AvoidPipelining }, Doc: "Hosts with which PIPELINING is not used."},
