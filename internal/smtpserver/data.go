@@ -173,10 +173,13 @@ func (s *Session) protocol() string {
 		name = "esmtp"
 	}
 	if n.TLS != nil && !s.silent {
-		if n.TLS.OnConnect && n.ESMTP {
-			name = "esmtps"
-		} else {
+		switch {
+		case !n.TLS.OnConnect || !n.ESMTP:
 			name += "s"
+		case s.svc.Log.Has(eventlog.TLSOnConnect):
+			name = "essmtp" // the selector is about the name of the protocol wherever it stands
+		default:
+			name = "esmtps"
 		}
 	}
 	if n.Authenticator != "" && !s.silent {

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"exigo/internal/eventlog"
+	"exigo/internal/mail"
 	"exigo/internal/proto/address"
 	"exigo/internal/proto/header"
 	"exigo/internal/proto/mime"
@@ -25,6 +26,9 @@ func (x *reception) keep() bool {
 		x.m.Frozen = x.r.now()
 	}
 	x.m.DeliverFirst = true
+	if c.Fakereject != "" {
+		x.noSuccess()
+	}
 	if discarded {
 		x.arrived()
 		x.log(eventlog.Main, "=> blackhole ("+x.discardText(), false)
@@ -57,6 +61,19 @@ func (x *reception) keep() bool {
 	}
 	x.r.s.Arrived(x.ctx, x.m, locked, d)
 	return true
+}
+
+// noSuccess takes back that successes are to be reported: the client is told that the message was refused.
+func (x *reception) noSuccess() {
+	for i := range x.m.Recipients {
+		r := &x.m.Recipients[i]
+		if r.Notify&mail.NotifySuccess == 0 {
+			continue
+		}
+		if r.Notify &^= mail.NotifySuccess; r.Notify == 0 {
+			r.Notify = mail.NotifyNever // none given would be failures and delays
+		}
+	}
 }
 
 // discardText is what stands after "=> blackhole (".

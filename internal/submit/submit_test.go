@@ -334,10 +334,14 @@ func TestSMTP(t *testing.T) {
 	b.main.MessageSizeLimit = ""
 	in = b.smtpInput(short)
 	in.Message.Controls.Fakereject = "one\ntwo"
+	in.Message.Recipients[0].Notify = mail.NotifySuccess
 	in.Message.Controls.QueueOnly = true
 	acl.PendingHeaders(in.Message).Added = []acl.AddedHeader{{Text: "X-A: 1\n"}}
 	if r = b.Receive(context.Background(), in); r.Reply != "550-one\n550 two" || b.how[1] != Queue || !strings.HasSuffix(b.show(1), "|X-A: 1||b") {
 		t.Errorf("%+v %v %q", r, b.how, b.show(1))
+	}
+	if n := in.Message.Recipients[0].Notify; n != mail.NotifyNever { // the client has been told of a failure
+		t.Errorf("notify %d", n)
 	}
 	b.main.ACLSMTPData = "x"
 	b.outcome[acl.Data] = acl.Outcome{Verdict: acl.Defer, UserMessage: "later"}
