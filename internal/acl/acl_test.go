@@ -359,7 +359,8 @@ func TestVerifyOptions(t *testing.T) {
 		t.Errorf("options: %+v %+v", b.options, c)
 	}
 	b.verified["a@b.c"] = Verified{Result: OK, Address: "new@b.c", AddressData: mail.Clean("data")}
-	if o := b.define(Rcpt, "accept verify = sender\n logwrite = $sender_address $sender_address_data"); o.Verdict != OK || b.log[len(b.log)-1] != "new@b.c data" || !SenderRewritten(b.scope.Message) {
+	if o := b.define(Rcpt, "accept verify = sender\n logwrite = $sender_address $sender_address_data"); o.Verdict != OK || b.log[len(b.log)-1] != "new@b.c data" ||
+		!SenderRewritten(b.scope.Message) || SenderAsGiven(b.scope.Message) != "a@b.c" {
 		t.Errorf("rewritten sender: %+v %q", o, b.log)
 	}
 	b.verified["X@y.z"] = Verified{Result: Defer, Address: "X@y.z", UserMessage: "Could not complete recipient verify callout", LogMessage: "Could not complete recipient verify callout"}

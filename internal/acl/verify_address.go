@@ -15,6 +15,8 @@ type verification struct {
 	told    bool
 	// rewritten says that the message's sender has been through the rewriting rules.
 	rewritten bool
+	// given is that sender as the client gave it, when the rules changed it.
+	given string
 	// Variables of the message: $sender_verify_failure and $recipient_verify_failure.
 	senderFailure, recipientFailure string
 }
@@ -75,6 +77,7 @@ func verifySender(r *Run, text, value string, options []string) Verdict {
 		memory.rewritten = memory.rewritten || own && result.Result == OK
 		if own && result.Result == OK && result.Address != address && r.Scope.Message != nil {
 			// The sender is rewritten for its verification and stays so (spec 31.2).
+			memory.given = address
 			r.Scope.Message.Sender = result.Address
 			memory.keep(result.Address, o, result)
 		}
@@ -178,6 +181,14 @@ func verifyRecipient(r *Run, text, _ string, options []string) Verdict {
 	}
 	r.setVerifyMessage(r.UserMessage)
 	return result.Result
+}
+
+// SenderAsGiven is the sender of the message before a verification rewrote it.
+func SenderAsGiven(m *mail.Message) string {
+	if v := mail.Peek[verification](&m.Bag); v != nil && v.given != "" {
+		return v.given
+	}
+	return m.Sender
 }
 
 // SenderRewritten tells whether a verification has rewritten the sender of the message, so that it is not rewritten again.

@@ -258,7 +258,8 @@ func logStream(t acl.LogTargets) eventlog.Stream {
 // tlsRejectItems are the TLS items of lines about rejections.
 func (s *Session) tlsRejectItems() string { return s.tlsItems() }
 
-func (s *Session) sender() string { return s.msg.Sender }
+// sender is the envelope sender in lines about rejections: as the client gave it.
+func (s *Session) sender() string { return acl.SenderAsGiven(s.msg) }
 
 // foldLimit is the length from which lines of replies are divided, foldColon where a colon begins to be the better place.
 const (

@@ -44,8 +44,20 @@ func (s *Session) begin() bool {
 	if s.onConnect && !s.handshake() {
 		return false
 	}
-	s.respond("220", text, false)
+	s.greet(text)
 	return true
+}
+
+// greet puts out the banner, its lines as the configuration has them.
+func (s *Session) greet(text string) {
+	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
+	for i, line := range lines {
+		separator := "-"
+		if i == len(lines)-1 {
+			separator = " "
+		}
+		s.line("220" + separator + line)
+	}
 }
 
 // noReply ends a session before its banner. Where TLS begins with the connection, the client gets no word in clear text.

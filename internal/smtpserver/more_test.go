@@ -23,6 +23,7 @@ func TestReplyCodes(t *testing.T) {
 		{"deny No code", "550 No code\n", "R:U=CALLER F=<> rejected RCPT <u@test.ex>: No code\n"},
 		{"deny 599 Main code", "599 Main code\n", "R:U=CALLER F=<> rejected RCPT <u@test.ex>: 599 Main code\n"},
 		{"deny 599 Main code\non two lines", "599-Main code\n599 on two lines\n", "R:U=CALLER F=<> rejected RCPT <u@test.ex>: 599 Main code\n"},
+		{"deny indented\n   lines\n\n\tof text", "550-indented\n550-lines\n550 of text\n", "R:U=CALLER F=<> rejected RCPT <u@test.ex>: indented\n"},
 		{"deny 599 5.12.3 Main and extended code\non two lines", "599-5.12.3 Main and extended code\n599 5.12.3 on two lines\n",
 			"R:U=CALLER F=<> rejected RCPT <u@test.ex>: 599 5.12.3 Main and extended code\n"},
 		{"deny 299 Wrong code", "550 Wrong code\n", "P:configured error code starts with incorrect digit (expected 5) in \"299 Wrong code\"\nR:U=CALLER F=<> rejected RCPT <u@test.ex>: 550 Wrong code\n"},

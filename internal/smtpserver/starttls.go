@@ -14,12 +14,14 @@ import (
 	"exigo/internal/tlspolicy"
 )
 
-// tlsPossible tells whether the client could use STARTTLS.
-func (s *Session) tlsPossible() bool { return s.startTLSOffered }
+// tlsPossible tells whether the client could use STARTTLS, or could after EHLO.
+func (s *Session) tlsPossible() bool {
+	return s.noun.TLS == nil && s.svc.TLS != nil && s.matches(string(s.main.TLSAdvertiseHosts))
+}
 
 // offerTLS is the STARTTLS line of the EHLO reply.
 func (s *Session) offerTLS() (string, bool) {
-	s.startTLSOffered = s.noun.TLS == nil && s.svc.TLS != nil && s.matches(string(s.main.TLSAdvertiseHosts))
+	s.startTLSOffered = s.tlsPossible()
 	return "STARTTLS", s.startTLSOffered
 }
 

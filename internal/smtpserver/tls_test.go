@@ -88,6 +88,14 @@ C: <close>
 	}
 }
 
+// TestHelpNamesSTARTTLS asks for help before EHLO.
+func TestHelpNamesSTARTTLS(t *testing.T) {
+	f := newFixture(t, "")
+	withTLS(f)
+	f.serve("S: 220 ...\nC: HELP\nS: 214-...\nS: 214 AUTH STARTTLS HELO EHLO MAIL RCPT DATA BDAT NOOP QUIT RSET HELP\nC: QUIT\nS: 221 ...\n")
+	f.logged()
+}
+
 // TestInjection sends a command with STARTTLS, outside of TLS.
 func TestInjection(t *testing.T) {
 	f := newFixture(t, "")
