@@ -2,6 +2,7 @@ package expand_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 
 	"exigo/internal/expand"
@@ -10,7 +11,7 @@ import (
 	"exigo/internal/outside"
 )
 
-func benchScope(b *testing.B) *expand.Scope {
+func benchScope(b testing.TB) *expand.Scope {
 	e, err := expand.New(&outside.World{}, builtin.Words(), expand.Hooks{})
 	if err != nil {
 		b.Fatal(err)
@@ -35,4 +36,38 @@ func BenchmarkTwoVariables(b *testing.B) { benchmark(b, "${local_part}@$domain")
 func BenchmarkIf(b *testing.B)           { benchmark(b, "${if eq{$domain}{mail.example}{yes}{no}}") }
 func BenchmarkPath(b *testing.B) {
 	benchmark(b, "/var/mail/${lc:$domain}/${extract{1}{-}{$local_part}{$value}fail}")
+}
+
+func BenchmarkParse(b *testing.B) {
+	s := benchScope(b)
+	b.ReportAllocs()
+	n := 0
+	for b.Loop() { // a text that comes once is parsed
+		n++
+		if _, err := s.Engine.Expand(s, fmt.Sprintf("%d ${if eq{$domain}{mail.example}{${lc:$local_part}}{no}}", n)); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// TestAllocations: a text that was seen before and has no lookups is evaluated with at most two allocations.
+func TestAllocations(t *testing.T) {
+	s := benchScope(t)
+	for _, text := range []string{
+		"$domain", "${local_part}@$domain", "$sender_address_domain", "/var/mail/$domain/$local_part", "${lc:$local_part}@${uc:$domain}",
+		"${if eq{$domain}{mail.example}{yes}{no}}", "${if and{{eq{$domain}{mail.example}}{def:local_part}}{$local_part}{no}}",
+		"${if match{$domain}{^mail\\.}{yes}{no}}", "${if match{$domain}{^([a-z]+)\\.}{$1}{no}}", "${extract{1}{.}{$domain}}", "${length_3:$domain}",
+		"${substr{0}{4}{$domain}}", "${if >{5}{3}{$domain}}", "/var/mail/${lc:$domain}/${extract{1}{-}{$local_part}{$value}fail}",
+	} {
+		evaluate := func() {
+			if _, err := s.Engine.Expand(s, text); err != nil {
+				t.Fatal(err)
+			}
+		}
+		evaluate()
+		evaluate()
+		if n := testing.AllocsPerRun(50, evaluate); n > 2 {
+			t.Errorf("%s: %v allocations", text, n)
+		}
+	}
 }

@@ -81,6 +81,7 @@ type Scope struct {
 	Ctx context.Context
 
 	depth int
+	stack []Value     // arguments of the words that are being evaluated
 	cache *scopeCache // results of lookups and named lists
 }
 
@@ -131,7 +132,8 @@ type Item struct {
 	Name     string
 	Doc      string
 	Min, Max int // number of arguments
-	Eval     func(s *Scope, args []Value) (Value, error)
+	// Eval must not keep args.
+	Eval func(s *Scope, args []Value) (Value, error)
 	// YesNo: the item may be followed by {string1}{string2}; Eval's empty result with ErrNoMatch takes the second.
 	YesNo    bool
 	Examples []Example

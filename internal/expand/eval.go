@@ -12,7 +12,7 @@ func (s *Scope) Text(t *syntax.Text) (Value, error) {
 	case 1:
 		return s.node(t.Parts[0])
 	}
-	var space [256]byte
+	var space [96]byte
 	buffer := space[:0]
 	var taint taint
 	for _, n := range t.Parts {
@@ -74,6 +74,26 @@ func (s *Scope) Texts(list []*syntax.Text) ([]Value, error) {
 		values[i] = v
 	}
 	return values, nil
+}
+
+// arguments evaluates several texts from left to right and puts them on the scope's stack, from which the caller takes them with drop when
+// they are not needed any more. Where there is an error there is nothing to drop.
+func (s *Scope) arguments(list []*syntax.Text) ([]Value, error) {
+	first := len(s.stack)
+	for _, t := range list {
+		v, err := s.Text(t)
+		if err != nil {
+			s.drop(len(s.stack) - first)
+			return nil, err
+		}
+		s.stack = append(s.stack, v)
+	}
+	return s.stack[first:len(s.stack):len(s.stack)], nil
+}
+
+func (s *Scope) drop(n int) {
+	clear(s.stack[len(s.stack)-n:])
+	s.stack = s.stack[:len(s.stack)-n]
 }
 
 func (s *Scope) node(n syntax.Node) (Value, error) {

@@ -85,6 +85,7 @@ func (s *Scope) SetExtra(name string, v Value) (restore func()) {
 func (s *Scope) Derive() *Scope {
 	s.caches()
 	d := *s
+	d.stack = nil
 	d.Numbers = append([]Value(nil), s.Numbers...)
 	if s.Extra != nil {
 		d.Extra = make(map[string]Value, len(s.Extra))
@@ -111,15 +112,23 @@ func (s *Scope) Match(pattern string, subject Value, options regex.Options) (boo
 	if err != nil {
 		return false, &Error{Text: err.Error()}
 	}
-	captures, ok, err := re.Match(subject.S)
+	var space [24]int
+	pairs, err := re.MatchIndex(space[:0], subject.S, 0, false)
 	if err != nil {
 		s.Panic("%s", err)
 		return false, &Error{Text: err.Error(), Temporary: true}
 	}
-	if ok {
-		s.SetNumbers(captures, subject.Tainted)
+	if pairs == nil {
+		return false, nil
 	}
-	return ok, nil
+	numbers := make([]Value, len(pairs)/2)
+	for i := range numbers {
+		if from, to := pairs[2*i], pairs[2*i+1]; from >= 0 && from <= to {
+			numbers[i] = Value{S: subject.S[from:to], Tainted: subject.Tainted}
+		}
+	}
+	s.Numbers = numbers
+	return true, nil
 }
 
 // ReadFile reads a file for the language, through the hook if there is one.

@@ -107,11 +107,12 @@ func lazyItem(row *Item) LazyItem {
 		Name: row.Name, Doc: row.Doc, Examples: row.Examples,
 		Shape: syntax.Shape{Form: syntax.FormArgs, Min: row.Min, Max: row.Max, YesNo: row.YesNo},
 		Eval: func(s *Scope, it *syntax.Item) (Value, error) {
-			args, err := s.Texts(it.Args)
+			args, err := s.arguments(it.Args)
 			if err != nil {
 				return Value{}, err
 			}
 			v, err := row.Eval(s, args)
+			s.drop(len(args))
 			if !row.YesNo {
 				return v, err
 			}
@@ -138,11 +139,13 @@ func lazyCondition(row *Condition) LazyCondition {
 		Name: row.Name, Doc: row.Doc, Examples: row.Examples, Early: row.Early,
 		Shape: syntax.Shape{Form: form, Min: row.Min, Max: row.Max},
 		Test: func(s *Scope, c *syntax.Condition) (bool, error) {
-			args, err := s.Texts(c.Args)
+			args, err := s.arguments(c.Args)
 			if err != nil {
 				return false, err
 			}
-			return row.Test(s, args)
+			yes, err := row.Test(s, args)
+			s.drop(len(args))
+			return yes, err
 		},
 	}
 }

@@ -95,16 +95,18 @@ func evalSubstitute(s *expand.Scope, args []expand.Value) (expand.Value, error) 
 			start, notEmpty = start+1, false
 			continue
 		}
-		captures := make([]string, len(pairs)/2)
-		for n := range captures {
-			if pairs[2*n] >= 0 {
-				captures[n] = subject.S[pairs[2*n]:pairs[2*n+1]]
+		text := replacement
+		if strings.ContainsAny(text.S, "$\\") {
+			captures := make([]string, len(pairs)/2)
+			for n := range captures {
+				if pairs[2*n] >= 0 {
+					captures[n] = subject.S[pairs[2*n]:pairs[2*n+1]]
+				}
 			}
-		}
-		s.SetNumbers(captures, subject.Tainted)
-		text, err := s.Engine.Expand(s, replacement.S)
-		if err != nil {
-			return expand.Value{}, err
+			s.SetNumbers(captures, subject.Tainted)
+			if text, err = s.Engine.Expand(s, replacement.S); err != nil {
+				return expand.Value{}, err
+			}
 		}
 		out = append(out, subject.S[copied:pairs[0]]...)
 		out = append(out, text.S...)
