@@ -31,7 +31,7 @@ var utilities = []utility{
 
 // tools are further programs that argv[0] may name; they read their own command lines.
 var tools = map[string]func(program string, words []string, world *outside.World, out, errs io.Writer) int{
-	"exim_msgdate": runMsgdate, "exim_id_update": runIDUpdate, "exinext": runExinext,
+	"exim_dbmbuild": runDBMBuild, "exim_msgdate": runMsgdate, "exim_id_update": runIDUpdate, "exinext": runExinext,
 }
 
 // maintenance is one call of a program for the hints databases (spec 54.11).
@@ -52,6 +52,9 @@ func runUtility(path string, words []string, world *outside.World, out, errs io.
 	name := filepath.Base(path)
 	if run := tools[name]; run != nil {
 		return run(path, words, world, out, errs), true
+	}
+	if name == "exim_dumpdb" && len(words) == 2 && words[0] == "-L" {
+		return dumpLookupFile(words[1], out, errs), true
 	}
 	for _, u := range utilities {
 		if u.name != name {

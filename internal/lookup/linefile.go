@@ -60,6 +60,9 @@ type LineFile struct {
 	index *index // nil for small files
 }
 
+// ParseLines takes a text as the content of such a file; it has no index.
+func ParseLines(text string) *LineFile { return &LineFile{text: text} }
+
 // Find returns the first entry whose key is key, without regard to the case of ASCII letters.
 func (f *LineFile) Find(key string) (LineEntry, bool) {
 	if f.index != nil {

@@ -1,6 +1,6 @@
 // Package berkeleydb reads database files of Berkeley DB, versions 3 to 18: hash and btree files, of either byte order, with or without
-// checksums, not encrypted. It was written from the published page layout and from files made by the library's users; there are no locks
-// and no logs: a file that is being written to may be read as damaged.
+// checksums, not encrypted; and it writes hash files. It was written from the published page layout and from files made by the library's
+// users; there are no locks and no logs: a file that is being written to may be read as damaged.
 //
 // Trust: files may be damaged or hostile; every offset is checked and every chain of pages is bounded by the file's length.
 package berkeleydb
@@ -188,7 +188,7 @@ func (db *DB) Get(key []byte) (value []byte, found bool, err error) {
 		return db.getBtree(key)
 	}
 	if db.function == nil {
-		err = db.EachHash(func(k, v func() ([]byte, error)) (bool, error) {
+		err = db.Each(func(k, v func() ([]byte, error)) (bool, error) {
 			name, err := k()
 			if err != nil || !bytes.Equal(name, key) {
 				return true, err
@@ -232,18 +232,25 @@ func (db *DB) Get(key []byte) (value []byte, found bool, err error) {
 	return nil, false, nil
 }
 
-// EachHash goes through all pairs of a hash table. do gets functions that read key and value, and returns whether to go on.
-func (db *DB) EachHash(do func(key, value func() ([]byte, error)) (more bool, err error)) error {
+// Each goes through all pairs, in the order of the file. do gets functions that read key and value, and returns whether to go on.
+func (db *DB) Each(do func(key, value func() ([]byte, error)) (more bool, err error)) error {
 	for number := uint32(1); number < db.pages; number++ {
 		p, err := db.page(number)
 		if err != nil {
 			return err
 		}
-		if p.kind != pageHash && p.kind != pageHashUnsorted {
+		read := func(i int) ([]byte, error) { return db.hashItem(p, i, -1) }
+		switch {
+		case !db.hash && p.kind == pageLeaf:
+			read = func(i int) ([]byte, error) { return db.treeItem(p, i, false) }
+		case !db.hash || p.kind != pageHash && p.kind != pageHashUnsorted:
 			continue
 		}
 		for i := 0; i+1 < p.entries; i += 2 {
-			more, err := do(func() ([]byte, error) { return db.hashItem(p, i, -1) }, func() ([]byte, error) { return db.hashItem(p, i+1, -1) })
+			if at := p.offset(i+1) + 2; !db.hash && at < len(p.b) && p.b[at]&itemDeleted != 0 {
+				continue
+			}
+			more, err := do(func() ([]byte, error) { return read(i) }, func() ([]byte, error) { return read(i + 1) })
 			if err != nil || !more {
 				return err
 			}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"strings"
 	"testing"
@@ -35,6 +36,18 @@ func TestFiles(t *testing.T) {
 				if got, found, err := db.Get([]byte(key)); err != nil || found {
 					t.Errorf("%s: %q gives %q, %v", c.name, key, got, err)
 				}
+			}
+			pairs := map[string]string{}
+			if err := db.Each(func(key, value func() ([]byte, error)) (bool, error) {
+				k, err := key()
+				if err != nil {
+					return false, err
+				}
+				v, err := value()
+				pairs[string(k)] = string(v)
+				return true, err
+			}); err != nil || !maps.Equal(pairs, want) {
+				t.Errorf("%s: %d pairs of %d, %v", c.name, len(pairs), len(want), err)
 			}
 			if db.hash && db.function == nil && c.name == "hash.db" {
 				break
@@ -84,5 +97,6 @@ func FuzzGet(f *testing.F) {
 		_, _, _ = db.Get([]byte(key))
 		db.function = nil
 		_, _, _ = db.Get([]byte(key))
+		_ = db.Each(func(_, value func() ([]byte, error)) (bool, error) { _, err := value(); return true, err })
 	})
 }
