@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -94,5 +95,22 @@ func TestListeningText(t *testing.T) {
 	}
 	if _, err := endpoints(m, "1.2.3", false); err == nil {
 		t.Error("a malformed interface was accepted")
+	}
+}
+
+func TestHostAndPort(t *testing.T) {
+	for text, want := range map[string]string{
+		"1.2.3.4": "1.2.3.4 0", "1.2.3.4.25": "1.2.3.4 25", "[1.2.3.4]:25": "1.2.3.4 25", "::1": "::1 0", "[::1]:99": "::1 99",
+		"999": `exim abandoned: "999" is not an IP address`, "1.2.3.4x": `exim abandoned: "1.2.3.4x" is not an IP address`,
+		"": `exim abandoned: "" is not an IP address`, "[x]:1": `exim abandoned: "[x]:1" is not an IP address`,
+	} {
+		addr, port, err := hostAndPort(text)
+		got := fmt.Sprintf("%s %d", addr, port)
+		if err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("%q: %s, want %s", text, got, want)
+		}
 	}
 }

@@ -312,7 +312,7 @@ func (d *Daemon) reload(ctx context.Context) {
 	old.Log.Reopen()
 	fresh, err := old.Reload(ctx)
 	if err != nil {
-		old.Log.Panicf("", "%v", err)
+		old.Log.Write(eventlog.Entry{To: eventlog.Main | eventlog.Panic, Text: err.Error(), Continued: true})
 		return
 	}
 	d.mu.Lock()

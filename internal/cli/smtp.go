@@ -81,7 +81,7 @@ func hostAndPort(text string) (netip.Addr, int, error) {
 		addr, err := netip.ParseAddr(host)
 		port, _ := strconv.Atoi(strings.TrimPrefix(rest, ":"))
 		if err != nil {
-			return addr, 0, exitf(1, "exim: malformed IP address \"%s\"", text)
+			return addr, 0, exitf(1, "exim abandoned: \"%s\" is not an IP address", text)
 		}
 		return addr, port, nil
 	}
@@ -95,7 +95,7 @@ func hostAndPort(text string) (netip.Addr, int, error) {
 			}
 		}
 	}
-	return netip.Addr{}, 0, exitf(1, "exim: malformed IP address \"%s\"", text)
+	return netip.Addr{}, 0, exitf(1, "exim abandoned: \"%s\" is not an IP address", text)
 }
 
 // delivery says what -od asks for.

@@ -199,3 +199,15 @@ func TestLeftovers(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestUnwritable names the file once.
+func TestUnwritable(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(dir+"/input", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want := "Failed to create spool file " + dir + "/input/" + crashID + "-D: not a directory"
+	if _, err := spool.Open(dir, spool.Options{UID: -1, GID: -1}).Create(crashID, ""); err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+}

@@ -30,6 +30,15 @@ type Incoming struct {
 
 const bufferSize = 64 << 10
 
+// cause is an error of the system without the name of the file, for texts that have it already.
+func cause(err error) error {
+	var p *os.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}
+
 // Create opens the -D file of a new message, locks it and writes its first line. queue is "" for the default queue.
 // The error is os.ErrExist when the id is taken.
 func (s *Spool) Create(id, queue string) (*Incoming, error) {
@@ -40,7 +49,7 @@ func (s *Spool) Create(id, queue string) (*Incoming, error) {
 	path := dir + "/" + id + "-D"
 	f, err := s.create(path)
 	if err != nil {
-		return nil, fmt.Errorf("Failed to create spool file %s: %w", path, err)
+		return nil, fmt.Errorf("Failed to create spool file %s: %w", path, cause(err))
 	}
 	if err := lock(f); err != nil {
 		f.Close()
@@ -176,7 +185,7 @@ func (s *Spool) writeHeader(dir, id string, m *mail.Message, data *os.File) erro
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("Failed to create spool file %s: %w", temporary, err)
+		return fmt.Errorf("Failed to create spool file %s: %w", temporary, cause(err))
 	}
 	if err = s.before(OpWrite, temporary); err == nil {
 		_, err = f.Write(text)

@@ -25,7 +25,7 @@ func (s *Spool) AppendLog(id, queue, text string) error {
 		f, err = os.OpenFile(path, flags, fileMode)
 	}
 	if err != nil {
-		return fmt.Errorf("Couldn't open message log %s: %w", path, err)
+		return fmt.Errorf("Couldn't open message log %s: %w", path, cause(err))
 	}
 	defer f.Close()
 	if s.options.UID >= 0 && os.Geteuid() == 0 {
