@@ -199,14 +199,19 @@ helo_allow_chars = _%
 allow_domain_literals
 spf_smtp_comment_template = DEFAULT
 acl_smtp_rcpt = rcpt
+acl_smtp_expn = expn
 begin acl
+expn:
+  deny logwrite = SPF ${lookup {$smtp_command_argument} spf {$sender_host_address}} <>
 rcpt:
   accept spf = *
          logwrite = SPF $spf_result <$spf_smtp_comment>
 `
 
 // TestSPFSuite plays the RFC 7208 suite against the SMTP server, with a name server on the loopback interface. Clients say by a PROXY header
-// where they come from. The server refuses two senders that are no addresses.
+// where they come from. In two cases the senders are no addresses ("@example.net", and a domain with empty labels): the server refuses them with
+// 501, as SMTP wants, so an ACL for EXPN in the same session asks for them with the lookup type spf,
+// which gives no explanation; the package's own test has that of "nolocalpart".
 func TestSPFSuite(t *testing.T) {
 	dir := os.Getenv("EXIGO_SUITES")
 	if dir == "" {
@@ -216,7 +221,7 @@ func TestSPFSuite(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	played, refused := 0, 0
+	played := 0
 	for d := yaml.NewDecoder(bytes.NewReader(data)); ; {
 		var s spfScenario
 		if err := d.Decode(&s); err == io.EOF {
@@ -224,17 +229,15 @@ func TestSPFSuite(t *testing.T) {
 		} else if err != nil {
 			t.Fatal(err)
 		}
-		n, m := s.play(t)
-		played, refused = played+n, refused+m
+		played += s.play(t)
 	}
-	if played+refused != 203 || refused > 2 {
-		t.Errorf("%d cases played, %d refused", played, refused)
+	if played != 203 {
+		t.Errorf("%d cases played", played)
 	}
-	t.Logf("%d cases played, %d refused", played, refused)
 }
 
 // play runs the cases of a scenario against a server of its own.
-func (s *spfScenario) play(t *testing.T) (played, refused int) {
+func (s *spfScenario) play(t *testing.T) (played int) {
 	e := &testkit.Environment{Directory: t.TempDir(), World: testkit.NewWorld(t)}
 	e.World.World.DNS = serveZone(t, s.Zone)
 	e.Configuration = filepath.Join(e.Directory, "config")
@@ -245,22 +248,23 @@ func (s *spfScenario) play(t *testing.T) (played, refused int) {
 	defer instance.Stop()
 	for name, c := range s.Tests {
 		before := logged(e.Directory)
-		reply, err := c.converse(instance)
+		refused := slices.Contains([]string{"nolocalpart", "emptylabel"}, strings.ToLower(name))
+		reply, err := c.converse(instance, refused)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		if !strings.HasPrefix(reply, "250 ") {
-			if !strings.HasPrefix(reply, "501 ") || !slices.Contains([]string{"nolocalpart", "emptylabel"}, strings.ToLower(name)) {
-				t.Errorf("%s: refused: %s", name, reply)
-			}
-			refused++
+		if want := map[bool]string{false: "250 ", true: "550 "}[refused]; !strings.HasPrefix(reply, want) {
+			t.Errorf("%s: %s", name, reply)
 			continue
 		}
 		played++
+		if refused {
+			c.Explanation = ""
+		}
 		c.judge(t, name, logged(e.Directory)[len(before):])
 	}
-	return played, refused
+	return played
 }
 
 // logged is the main log.
@@ -279,8 +283,8 @@ func (c *spfCase) wanted() (want []string) {
 	return want
 }
 
-// converse goes as far as RCPT, and returns the last reply.
-func (c *spfCase) converse(instance *testkit.Instance) (reply string, err error) {
+// converse goes as far as RCPT, and returns the last reply. When MAIL is to be refused, the sender becomes the argument of EXPN.
+func (c *spfCase) converse(instance *testkit.Instance, refused bool) (reply string, err error) {
 	conn, err := instance.Connect()
 	if err != nil {
 		return "", err
@@ -299,7 +303,11 @@ func (c *spfCase) converse(instance *testkit.Instance) (reply string, err error)
 		if _, err := io.WriteString(conn, line); err != nil {
 			return "", err
 		}
-		if reply, err = in.ReadString('\n'); err != nil || reply[0] != '2' {
+		if reply, err = in.ReadString('\n'); err == nil && refused && strings.HasPrefix(reply, "501 ") {
+			io.WriteString(conn, "EXPN "+sender+"\r\n")
+			return in.ReadString('\n')
+		}
+		if err != nil || reply[0] != '2' {
 			return reply, err
 		}
 	}
