@@ -109,8 +109,8 @@ func (v *Verifier) prepare(s *set, onlyLF bool) (m *message, fault string) {
 	if m.algorithm, ok = algorithm(get("a")); !ok {
 		return nil, "AMS algorithm"
 	}
-	canon := get("c")
-	if canon == "" {
+	canon, has := m.tags.Get("c")
+	if !has {
 		canon = "simple/simple"
 	}
 	var bodyCanon dkim.Canonicalization
