@@ -51,6 +51,8 @@ type Report struct {
 	Addresses []*mail.Address
 	// Waited is how long the message has been on the queue (warnings).
 	Waited time.Duration
+	// Frozen is why the message was frozen, after the word "frozen" (" (delivery error message)"); "" where the addresses tell.
+	Frozen string
 }
 
 // Failure sends a bounce.
@@ -145,13 +147,20 @@ func (w *Writer) TellFrozen(ctx context.Context, r Report) {
 		return
 	}
 	p := &paper{}
-	p.WriteString("Auto-Submitted: auto-generated\n")
-	fmt.Fprintf(p, "From: %s\nTo: %s\nSubject: Message frozen\n\n", w.from(r), clean(w.Main.FreezeTell))
-	fmt.Fprintf(p, "Message %s has been frozen.\n", r.Message.ID)
+	p.WriteString("Auto-Submitted: auto-replied\n")
+	fmt.Fprintf(p, "From: %s\nTo: %s\n", w.from(r), clean(w.Main.FreezeTell))
+	if id := mail.References(r.Message); id != "" {
+		fmt.Fprintf(p, "References: %s\n", id)
+	}
+	fmt.Fprintf(p, "Subject: Message frozen\n\nMessage %s has been frozen%s.\n", r.Message.ID, r.Frozen)
 	fmt.Fprintf(p, "The sender is <%s>.\n\n", clean(r.Message.Sender))
-	p.WriteString("The following address(es) have yet to be delivered:\n\n")
+	p.WriteString("The following address(es) have yet to be delivered:\n")
 	for _, a := range r.Addresses {
-		fmt.Fprintf(p, "  %s: %s\n", name(a), oneLine(a.Outcome.Message))
+		line := "  " + name(a)
+		if text := oneLine(a.Outcome.Message); text != "" {
+			line += ": " + text
+		}
+		p.WriteString(line + "\n")
 	}
 	if err := w.Submit(ctx, []string{w.Main.FreezeTell}, r.Message, strings.NewReader(p.String())); err != nil {
 		w.Panic(r.Message.ID, fmt.Sprintf("failed to tell %s about the frozen message: %v", w.Main.FreezeTell, err))

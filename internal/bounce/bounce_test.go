@@ -354,9 +354,12 @@ func TestSuccess(t *testing.T) {
 
 func TestFrozen(t *testing.T) {
 	d := newDesk(t, "freeze_tell = postmaster@q.ex\n")
-	d.TellFrozen(context.Background(), d.report("", address("a@b", mail.Outcome{Message: "no\nway"})))
-	want := "Auto-Submitted: auto-generated\nFrom: Mail Delivery System <Mailer-Daemon@q.ex>\nTo: postmaster@q.ex\nSubject: Message frozen\n\nMessage 10HmaX-000000005vi-0000 has been frozen.\n" +
-		"The sender is <s@x>.\n\nThe following address(es) have yet to be delivered:\n\n  a@b: no way\n"
+	report := d.report("", address("a@b", mail.Outcome{Message: "no\nway"}), address("c@d", mail.Outcome{}))
+	report.Frozen = " (delivery error message)"
+	d.TellFrozen(context.Background(), report)
+	want := "Auto-Submitted: auto-replied\nFrom: Mail Delivery System <Mailer-Daemon@q.ex>\nTo: postmaster@q.ex\nReferences: <m@x>\nSubject: Message frozen\n\n" +
+		"Message 10HmaX-000000005vi-0000 has been frozen (delivery error message).\n" +
+		"The sender is <s@x>.\n\nThe following address(es) have yet to be delivered:\n  a@b: no way\n  c@d\n"
 	if d.text != want || d.to[0] != "postmaster@q.ex" {
 		t.Errorf("%q", d.text)
 	}

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -80,7 +81,7 @@ func (s *Server) scriptCommand(ctx context.Context, words []string) error {
 			continue
 		}
 		c := &queue.Commander{Spool: s.Spool, Log: s.Log, Now: s.World.Clock.Now, Caller: "root", Out: io.Discard}
-		if err := c.Do(action, e.ID, "", nil); err != nil {
+		if err := c.Do(action, e.ID, "", nil); err != nil && !errors.Is(err, queue.ErrFailed) {
 			return err
 		}
 	}

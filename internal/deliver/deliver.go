@@ -301,8 +301,7 @@ func (a *attempt) frozen() (status Status, stop bool) {
 	case a.options.Thaw:
 		a.thaw("Unfrozen by forced delivery")
 	case main.IgnoreBounceErrorsAfter > 0 && onQueue >= main.IgnoreBounceErrorsAfter && m.Sender == "":
-		a.cancelFrozen("cancelled by ignore_bounce_errors_after")
-		return a.finish(), true
+		a.thaw("Unfrozen by errmsg timer") // one more attempt; a failure then is nobody's concern
 	case main.TimeoutFrozenAfter > 0 && age >= main.TimeoutFrozenAfter:
 		a.cancelFrozen("cancelled by timeout_frozen_after")
 		return a.finish(), true
@@ -335,7 +334,8 @@ func (a *attempt) thaw(line string) {
 	}
 }
 
-// cancelFrozen fails every remaining recipient of a message that was frozen for too long.
+// cancelFrozen fails every remaining recipient of a message that was frozen for too long. The sender is told, if there is one (spec 14,
+// timeout_frozen_after).
 func (a *attempt) cancelFrozen(line string) {
 	a.d.Log.Mainf(a.msg.ID, "%s", line)
 	a.thaw("")
@@ -345,8 +345,8 @@ func (a *attempt) cancelFrozen(line string) {
 			continue
 		}
 		addr := a.newAddress(r, i)
-		addr.Outcome = mail.Outcome{Result: mail.Failed, Message: line}
-		addr.IgnoreError = true
+		addr.Outcome = mail.Outcome{Result: mail.Failed, Message: line, LogOnly: true}
+		addr.IgnoreError = a.msg.Sender == ""
 		a.failed = append(a.failed, addr)
 	}
 }

@@ -369,8 +369,9 @@ func TestFrozen(t *testing.T) {
 		{"", "s@x", deliver.Options{Force: true, Thaw: true}, time.Hour, deliver.Completed, "Unfrozen by forced delivery|=> box <box@host.test> R=local T=mbox|Completed", 0},
 		{"auto_thaw = 1h\n", "s@x", deliver.Options{QueueRun: true}, time.Hour, deliver.Completed, "Unfrozen by auto-thaw|=> box <box@host.test> R=local T=mbox|Completed", 0},
 		{"auto_thaw = 1h\n", "s@x", deliver.Options{QueueRun: true}, 59 * time.Minute, deliver.Frozen, "Message is frozen", 0},
-		{"timeout_frozen_after = 1h\n", "s@x", deliver.Options{QueueRun: true}, time.Hour, deliver.Completed, "cancelled by timeout_frozen_after|box@host.test: error ignored|Completed", 0},
-		{"ignore_bounce_errors_after = 1h\n", "", deliver.Options{QueueRun: true}, time.Hour, deliver.Completed, "cancelled by ignore_bounce_errors_after|box@host.test: error ignored|Completed", 0},
+		{"timeout_frozen_after = 1h\n", "s@x", deliver.Options{QueueRun: true}, time.Hour, deliver.Completed, "cancelled by timeout_frozen_after|Completed", 1},
+		{"timeout_frozen_after = 1h\n", "", deliver.Options{QueueRun: true}, time.Hour, deliver.Completed, "cancelled by timeout_frozen_after|box@host.test: error ignored|Completed", 0},
+		{"ignore_bounce_errors_after = 1h\n", "", deliver.Options{QueueRun: true}, time.Hour, deliver.Completed, "Unfrozen by errmsg timer|=> box <box@host.test> R=local T=mbox|Completed", 0},
 		{"", "s@x", deliver.Options{GiveUp: true, Caller: "ph10"}, time.Hour, deliver.Completed, "cancelled by ph10|Completed", 1},
 		{"", "", deliver.Options{GiveUp: true, Caller: "ph10"}, time.Hour, deliver.Completed, "cancelled by ph10|Completed", 0},
 	} {

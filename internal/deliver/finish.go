@@ -298,7 +298,8 @@ func (a *attempt) successReports() {
 	}
 }
 
-// warn tells the sender of a delay when one of the times of delay_warning has passed (spec 14, delay_warning).
+// warn tells the sender of a delay when one of the times of delay_warning has passed (spec 14, delay_warning) and something was tried: only then is
+// there a reason to tell.
 func (a *attempt) warn() {
 	times := a.d.Main.DelayWarning
 	if len(times) == 0 || a.msg.Sender == "" || a.options.DontDeliver || !a.msg.Frozen.IsZero() {
@@ -306,7 +307,8 @@ func (a *attempt) warn() {
 	}
 	waited := a.waited()
 	count := warningsDue(times, waited)
-	if count <= a.msg.Warnings {
+	tried := func(addr *mail.Address) bool { return addr.Outcome.Errno > mail.ErrnoRoutingRetry }
+	if count <= a.msg.Warnings || !slices.ContainsFunc(a.deferred, tried) {
 		return
 	}
 	var addrs []*mail.Address
@@ -404,7 +406,7 @@ func (a *attempt) freezeIfAsked() {
 		}
 		a.d.Log.Mainf(a.msg.ID, "%s", line)
 		a.noteBare("*** " + line)
-		a.d.Bouncer.TellFrozen(a.ctx, bounce.Report{Message: a.msg, Scope: a.scope, Addresses: a.deferred})
+		a.d.Bouncer.TellFrozen(a.ctx, bounce.Report{Message: a.msg, Scope: a.scope, Addresses: a.deferred, Frozen: strings.TrimPrefix(a.frozenLine, "Frozen")})
 		return
 	}
 }
