@@ -29,10 +29,24 @@ func (s *Signing) Algorithm() Algorithm { return Algorithm{s.Key.Type(), s.Hash}
 // ErrAlgorithm: the hash is not one to sign with, or not with such a key.
 var ErrAlgorithm = errors.New("unknown hash algorithm")
 
+// ErrValue: domain, selector or identity cannot stand in a tag.
+var ErrValue = errors.New("domain, selector or identity with control characters, white space or semicolons")
+
+// writable tells whether a name or value can stand in a tag list as it is. Field names with semicolons are allowed by RFC 5322, but would end
+// the tag h=.
+func writable(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if s[i] <= ' ' || s[i] == 0x7f || s[i] == ';' {
+			return false
+		}
+	}
+	return true
+}
+
 // SelectNames works out the h= list for a section. The section's fields are gone through from the bottom to the top, and each takes the first
 // item that names it: a plain name stands for one field; with "=" before it, for all fields of the name; with "+", for all and for one
 // more that is not there. What names are left over, and those of "+" once more, follow, so that no such field can be added without breaking the
-// signature; "=" names are not among them.
+// signature; "=" names are not among them. Items that cannot be names of fields are left out.
 func SelectNames(s *Section, items []string) []string {
 	type item struct {
 		name, lower string
@@ -46,7 +60,7 @@ func SelectNames(s *Section, items []string) []string {
 		if it.name != "" && (it.name[0] == '=' || it.name[0] == '+') {
 			it.kind, it.name = it.name[0], trim(it.name[1:])
 		}
-		if it.lower = strings.ToLower(it.name); it.lower != "" {
+		if it.lower = strings.ToLower(it.name); it.lower != "" && writable(it.lower) {
 			wanted[it.lower] = append(wanted[it.lower], len(list))
 			list = append(list, it)
 		}
@@ -82,6 +96,9 @@ func (s *Signing) Sign(random io.Reader, section *Section, bodyHash []byte) (str
 	hash, _ := hashByName(s.Hash)
 	if _, ok := ParseAlgorithm(s.Algorithm().String()); !ok {
 		return "", ErrAlgorithm
+	}
+	if !writable(s.Domain + s.Selector + s.Identity) {
+		return "", ErrValue
 	}
 	names := SelectNames(section, s.Names)
 	var f folded
