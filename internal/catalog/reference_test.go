@@ -309,9 +309,15 @@ func logPage() string {
 	return p.String()
 }
 
-// TestReferenceComplete: every row says in a sentence what it is.
+// TestReferenceComplete: every row says in a sentence what it is, and every word that is not a variable has an example.
 func TestReferenceComplete(t *testing.T) {
 	c := Default()
+	words, _, _ := strings.Cut(expansionPage(c), "\n## Variables")
+	for _, entry := range strings.Split(words, "\n- ")[1:] {
+		if !strings.Contains(entry, "\n  - ") {
+			t.Errorf("there is no example of %s", entry)
+		}
+	}
 	for _, text := range []string{expansionPage(c), aclPage(c), optionsPage(c), lookupsPage(c), logPage()} {
 		for line := range strings.Lines(text) {
 			if entry, doc, ok := strings.Cut(line, " — "); ok && strings.HasPrefix(entry, "- ") && len(strings.TrimSpace(doc)) < 5 {

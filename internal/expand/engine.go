@@ -158,10 +158,10 @@ func Integer(text string) (int64, error) {
 	if end == digits {
 		return 0, Fail("integer expected but \"%s\" found", text)
 	}
-	tooLarge := Fail("absolute value of integer \"%s\" is too large (overflow)", text)
+	tooLarge := func() error { return Fail("absolute value of integer \"%s\" is too large (overflow)", text) }
 	n, err := strconv.ParseInt(trimmed[:end], 10, 64)
 	if err != nil {
-		return 0, tooLarge
+		return 0, tooLarge()
 	}
 	rest := trimmed[end:]
 	factor := int64(1)
@@ -179,7 +179,7 @@ func Integer(text string) (int64, error) {
 		}
 	}
 	if product := n * factor; product/factor != n {
-		return 0, tooLarge
+		return 0, tooLarge()
 	}
 	if strings.Trim(rest, " \t\n\v\f\r") != "" {
 		return 0, Fail("invalid integer \"%s\"", text)

@@ -36,5 +36,6 @@ func Words() expand.Words {
 	} {
 		w.Variables = append(w.Variables, rows...)
 	}
+	addExamples(&w)
 	return w
 }
