@@ -24,7 +24,7 @@ func (d *Daemon) serveLocal(ctx context.Context, l net.Listener) {
 		defer d.sessions.Done()
 		d.watchDrops(ctx)
 	}()
-	server := &submit.SocketServer{Run: d.invoke, Max: 100, PerUser: 20, Panic: func(text string) { d.server().Log.Panicf("", "%s", text) }}
+	server := &submit.SocketServer{Run: d.invoke, Max: 100, PerUser: 20, Open: 400, Panic: func(text string) { d.server().Log.Panicf("", "%s", text) }}
 	if err := server.Serve(ctx, l); err != nil && ctx.Err() == nil && !errors.Is(err, net.ErrClosed) {
 		d.server().Log.Panicf("", "local submissions: %v", err)
 	}

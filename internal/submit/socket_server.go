@@ -37,11 +37,15 @@ type SocketServer struct {
 	Run func(ctx context.Context, call *Invocation) int
 	// Max is how many calls are served at once, PerUser how many of one user; 0 is no limit. More have to wait.
 	Max, PerUser int
+	// Open is how many connections of one user may be open, waiting ones among them; 0 is no limit. More are told to come back, so that no user
+	// takes all descriptors.
+	Open int
 	// Panic is told of a call that broke down.
 	Panic func(text string)
 
 	mu    sync.Mutex
 	users map[int]int
+	open  map[int]int
 	freed *sync.Cond
 	total int
 }
@@ -116,6 +120,12 @@ func (s *SocketServer) serve(ctx context.Context, c *net.UnixConn) {
 	if err != nil {
 		return
 	}
+	defer s.count(peer.UID, -1)
+	if n := s.count(peer.UID, 1); s.Open > 0 && n > s.Open {
+		writeFrame(c, frameError, []byte("exim: too many calls at the same time: try again later\n"))
+		writeFrame(c, frameExit, []byte{exitTemporary})
+		return
+	}
 	c.SetReadDeadline(time.Now().Add(argumentsTimeout))
 	in := bufio.NewReaderSize(c, maxFrame)
 	facts, err := readFacts(in)
@@ -134,6 +144,24 @@ func (s *SocketServer) serve(ctx context.Context, c *net.UnixConn) {
 	mu.Lock()
 	defer mu.Unlock()
 	writeFrame(c, frameExit, []byte{byte(status)})
+}
+
+// exitTemporary is EX_TEMPFAIL of sysexits.h.
+const exitTemporary = 75
+
+// count notes a connection of the user's that came or went, and returns how many are open.
+func (s *SocketServer) count(uid, change int) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open == nil {
+		s.open = make(map[int]int)
+	}
+	s.open[uid] += change
+	n := s.open[uid]
+	if n == 0 {
+		delete(s.open, uid)
+	}
+	return n
 }
 
 // enter waits until the user may have another call.

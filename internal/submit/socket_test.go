@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -57,6 +58,45 @@ func TestSocket(t *testing.T) {
 		t.Errorf("stale socket: %v", err)
 	} else {
 		l.Close()
+	}
+}
+
+// TestSocketOpen opens more connections than one user may have.
+func TestSocketOpen(t *testing.T) {
+	path := t.TempDir() + "/socket"
+	l, err := ListenSocket(path, -1, -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &SocketServer{Open: 1, Run: func(context.Context, *Invocation) int { return 0 }}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error)
+	go func() { done <- server.Serve(ctx, l) }()
+	said := make(chan string, 2)
+	var connections []net.Conn
+	for range 2 {
+		c, err := net.Dial("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		connections = append(connections, c)
+		go func() {
+			b, _ := io.ReadAll(c)
+			said <- string(b)
+		}()
+	}
+	if text := <-said; !strings.Contains(text, "exim: too many calls at the same time") || text[len(text)-1] != exitTemporary {
+		t.Errorf("%q", text)
+	}
+	for _, c := range connections {
+		c.Close()
+	}
+	if text := <-said; text != "" {
+		t.Errorf("the first connection got %q", text)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }
 
