@@ -337,7 +337,7 @@ func wrapHeader(text string, columns, limit int) string {
 	text = text[:min(len(text), limit)]
 	var b strings.Builder
 	for indent := 0; ; indent = 8 {
-		width := columns - indent
+		width := max(columns-indent, 0)
 		if len(text) <= width || strings.IndexByte(text, '\n') >= 0 && strings.IndexByte(text, '\n') < width {
 			b.WriteString(text)
 			return b.String()
