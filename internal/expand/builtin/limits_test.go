@@ -14,7 +14,9 @@ import (
 func TestLimits(t *testing.T) {
 	e := testEngine(t)
 	long := strings.Repeat("x:", 50_000)
-	deep := func(open, middle, end string, n int) string { return strings.Repeat(open, n) + middle + strings.Repeat(end, n) }
+	deep := func(open, middle, end string, n int) string {
+		return strings.Repeat(open, n) + middle + strings.Repeat(end, n)
+	}
 	doubling := func(n int) string { return deep("${reduce{1:2}{}{${value}", "x", "}}", n) }
 	for name, text := range map[string]string{
 		"nested operators":    deep("${lc:", "x", "}", 100_000),
