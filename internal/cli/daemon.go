@@ -193,11 +193,27 @@ func (d *Daemon) listen(ctx context.Context, e endpoint) (net.Listener, error) {
 	}
 }
 
+// listening is the address of a socket: "[192.0.2.1]:25".
+func listening(l net.Listener) string {
+	a, ok := l.Addr().(*net.TCPAddr)
+	if !ok {
+		return l.Addr().String()
+	}
+	at := a.AddrPort()
+	return "[" + at.Addr().Unmap().String() + "]:" + strconv.Itoa(int(at.Port()))
+}
+
 // accept serves the connections of one socket, each in a goroutine.
 func (d *Daemon) accept(ctx context.Context, l net.Listener, onConnect bool) {
 	defer d.sessions.Done()
+	waiting := backlog(l)
 	for {
 		c, err := l.Accept()
+		if limit := d.server().Main.SMTPBacklogMonitor; limit > 0 && waiting != nil {
+			if n := waiting(); n > limit {
+				d.Server.Log.Mainf("", "listen backlog %d I=%s", n, listening(l))
+			}
+		}
 		if err != nil {
 			if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
 				return

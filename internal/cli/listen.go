@@ -143,6 +143,27 @@ func setBacklog(l net.Listener, n int) {
 	}
 }
 
+// backlog serves smtp_backlog_monitor: it returns a function that tells how many connections wait on the socket, nil when that cannot
+// be known.
+func backlog(l net.Listener) func() int {
+	socket, ok := l.(syscall.Conn)
+	if !ok {
+		return nil
+	}
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	return func() (waiting int) {
+		raw.Control(func(fd uintptr) {
+			if info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
+				waiting = int(info.Unacked) // for a socket that listens: the length of the queue
+			}
+		})
+		return waiting
+	}
+}
+
 // tuneConnection takes back what the language's library has set on a client's connection and the configuration does not want.
 func tuneConnection(c net.Conn, m *config.Main) {
 	tcp, ok := c.(*net.TCPConn)

@@ -99,7 +99,7 @@ func sameRemote(x, y *mail.Address) bool {
 			return false
 		}
 	}
-	return x.ErrorsTo == y.ErrorsTo && x.ErrorsToSet == y.ErrorsToSet && x.ReturnPath == y.ReturnPath && x.ReturnPathSet == y.ReturnPathSet && x.UID == y.UID && x.GID == y.GID &&
+	return x.ErrorsTo == y.ErrorsTo && x.ErrorsToSet == y.ErrorsToSet && x.ReturnPath == y.ReturnPath && x.ReturnPathSet == y.ReturnPathSet && x.UID == y.UID && x.GID == y.GID && x.DSNLastHop == y.DSNLastHop &&
 		sameStrings(x.ExtraHeaders, y.ExtraHeaders) && sameStrings(x.RemoveHeaders, y.RemoveHeaders)
 }
 

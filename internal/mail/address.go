@@ -69,6 +69,8 @@ type Address struct {
 	ORCPT    string
 	DSNDone  bool // the success DSN went out or was passed on
 	DSNAware DSNAware
+	// DSNLastHop says that requests of RFC 3461 go no further, as if the next hop knew nothing of them (dsn_lasthop).
+	DSNLastHop bool
 
 	// Pipes: environment, extra; Local_part for batch.
 	SelfHostname string

@@ -96,6 +96,8 @@ type Row[S any] struct {
 	AliasOf string
 	// Secure options are shown by -bP to administrators only, as if preceded by "hide".
 	Secure bool
+	// Refused rows are for -bP only: nothing obeys the option yet, and setting it to anything but nothing is a mistake.
+	Refused bool
 	// Doc is one sentence for the reference.
 	Doc string
 }
@@ -144,7 +146,7 @@ type Set interface {
 type Description struct {
 	Name, Type, Default, AliasOf, Doc string
 	Repeat                            Repeat
-	Secure                            bool
+	Secure, Refused                   bool
 }
 
 // At implements Set.
@@ -158,7 +160,7 @@ func (t Table[S]) Describe() []Description {
 	var zero S
 	out := make([]Description, 0, len(t.Rows))
 	for _, r := range t.Rows {
-		d := Description{Name: r.Name, Default: r.Default, AliasOf: r.AliasOf, Doc: r.Doc, Repeat: r.Repeat, Secure: r.Secure}
+		d := Description{Name: r.Name, Default: r.Default, AliasOf: r.AliasOf, Doc: r.Doc, Repeat: r.Repeat, Secure: r.Secure, Refused: r.Refused}
 		if r.Field != nil {
 			d.Type = TypeName(r.Field(&zero))
 		}

@@ -175,7 +175,7 @@ func (r *Run) IsTransport(name string) bool {
 // and directories.
 func (r *Run) Deliver(t TransportInfo) Outcome {
 	a := r.Address
-	a.Transport = t.Name
+	a.Transport, a.DSNLastHop = t.Name, r.Router.Generic.DSNLasthop
 	r.assigned, r.local = true, t.Local || t.Name == ""
 	if ok, outcome := r.Equip(a); !ok {
 		a.Transport = ""

@@ -106,6 +106,20 @@ func (s *Session) authAllowed() bool {
 	return false
 }
 
+// authDebug obeys server_debug_print.
+func (s *Session) authDebug(a *auth.Authenticator) {
+	scope, text := s.Scope(), string(a.Generic.ServerDebugPrint)
+	if text == "" || scope.Debug == nil {
+		return
+	}
+	v, err := s.svc.Engine.Expand(scope, text)
+	if err != nil {
+		scope.Debug("failed to expand server_debug_print for %s: %v", a.Name, err)
+		return
+	}
+	scope.Debug("%s", v.S)
+}
+
 // authenticate runs the exchange of an authenticator and answers.
 func (s *Session) authenticate(a *auth.Authenticator, initial string) {
 	scope := s.Scope()
@@ -116,6 +130,7 @@ func (s *Session) authenticate(a *auth.Authenticator, initial string) {
 	if s.done {
 		return
 	}
+	s.authDebug(a)
 	id := s.authID(a, result)
 	auth.ClearValues(scope)
 	reply := s.authReply(a, result, id)

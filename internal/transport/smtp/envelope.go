@@ -38,7 +38,7 @@ func (t *transaction) parameters(b *strings.Builder) error {
 	if t.utf8 {
 		b.WriteString(" SMTPUTF8")
 	}
-	if c.Extensions.Has("DSN") {
+	if c.Extensions.Has("DSN") && !allLastHop(t.d.run.Addresses) {
 		if m.Ret != "" {
 			b.WriteString(" RET=" + m.Ret)
 		}
@@ -95,6 +95,9 @@ func (t *transaction) rcptParameters(a *mail.Address) (parameters string) {
 	if t.c.LMTP && t.d.settings.LMTPIgnoreQuota && t.c.Extensions.Has("IGNOREQUOTA") {
 		parameters += " IGNOREQUOTA"
 	}
+	if a.DSNLastHop {
+		return parameters + t.roomsRcpt(a)
+	}
 	a.DSNAware = mail.DSNNo
 	if t.c.Extensions.Has("DSN") {
 		a.DSNAware = mail.DSNYes
@@ -124,4 +127,14 @@ func notify(n mail.Notify) string {
 		}
 	}
 	return " NOTIFY=" + strings.Join(words, ",")
+}
+
+// allLastHop tells whether no address takes its requests of RFC 3461 further.
+func allLastHop(addrs []*mail.Address) bool {
+	for _, a := range addrs {
+		if !a.DSNLastHop {
+			return false
+		}
+	}
+	return true
 }

@@ -21,7 +21,7 @@ import (
 func Parameters(ctx context.Context, r *transport.Run, h *mail.Host, c *smtpclient.Conn) (mailText, rcptText string, ok bool) {
 	g, m, a := r.Transport.Generic, r.Message, r.Addresses[0]
 	if c.LMTP || m.SMTPUTF8 || g.TransportFilter != "" || g.HeadersOnly || g.BodyOnly || a.ReturnPathSet ||
-		g.MessageSizeLimit != "" && g.MessageSizeLimit != "0" || a.Notify&mail.NotifySuccess != 0 && !c.Extensions.Has("DSN") {
+		g.MessageSizeLimit != "" && g.MessageSizeLimit != "0" || a.Notify&mail.NotifySuccess != 0 && (a.DSNLastHop || !c.Extensions.Has("DSN")) {
 		return "", "", false
 	}
 	t := onwardTransaction(ctx, r, h, c)

@@ -73,6 +73,9 @@ func TestParameters(t *testing.T) {
 		{name: "8BITMIME, DSN", greeting: hello + "S: 250-h\nS: 250-8BITMIME\nS: 250 DSN\n", change: func(m *mail.Message, a *mail.Address) {
 			m.BodyType, m.Ret, a.Notify = 8, "HDRS", mail.NotifySuccess
 		}, want: " BODY=8BITMIME RET=HDRS| NOTIFY=SUCCESS"},
+		{name: "last hop", greeting: hello + "S: 250-h\nS: 250 DSN\n", change: func(m *mail.Message, a *mail.Address) {
+			m.Ret, a.Notify, a.DSNLastHop = "HDRS", mail.NotifyFailure, true
+		}},
 		{name: "success asked for, no DSN", greeting: plain, change: func(_ *mail.Message, a *mail.Address) { a.Notify = mail.NotifySuccess }, no: true},
 		{name: "SMTPUTF8", greeting: plain, change: func(m *mail.Message, _ *mail.Address) { m.SMTPUTF8 = true }, no: true},
 		{name: "filter", greeting: plain, options: []string{"transport_filter", "/bin/cat"}, change: func(*mail.Message, *mail.Address) {}, no: true},
