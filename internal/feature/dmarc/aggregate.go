@@ -171,8 +171,11 @@ func (c *collector) report(name string, t *tally) (Report, bool) {
 	f := &dmarc.Feedback{
 		Metadata: dmarc.ReportMetadata{Organization: p.Organization, Email: p.Email, Generator: p.Generator,
 			ID: fmt.Sprintf("%d.%d.%s@%s", begin, end, name, p.Receiver), Range: dmarc.Range{Begin: begin, End: end}},
-		Policy: dmarc.PolicyPublished{Domain: name, Discovery: e.Discovery, Policy: e.Policy, Subdomain: e.Subdomain, NonExistent: e.NonExistent,
+		Policy: dmarc.PolicyPublished{Domain: name, Discovery: "psl", Policy: e.Policy, Subdomain: e.Subdomain, NonExistent: e.NonExistent,
 			DKIM: mode(e.StrictDKIM), SPF: mode(e.StrictSPF), Failure: strings.Join(strings.Split(strings.ReplaceAll(e.FailureOptions, ":", ""), ""), ":")},
+	}
+	if e.TreeWalk {
+		f.Policy.Discovery = "treewalk"
 	}
 	if e.Testing {
 		f.Policy.Testing = "y"

@@ -295,15 +295,15 @@ func TestHistory(t *testing.T) {
 	one.From, one.MailFrom, one.PolicyDomain, one.SPF, one.Status, one.Policy, one.DKIMAligned, one.ARC = "reject.example", "sender.example", "reject.example", "fail", "accept", dmarc.Reject, true, "pass"
 	one.Signatures, one.Aggregate = []Signature{{"reject.example", "sel", "pass"}}, []string{"mailto:a@reject.example"}
 	two.From, two.PolicyDomain, two.SPF, two.Status = "missing.example", "missing.example", "none", "norecord"
-	one.Discovery, one.Seals = "psl", []seal{{1, "list.example", "arc"}}
+	one.Seals = []seal{{1, "list.example", "arc"}}
 	three := common
 	three.From, three.MailFrom, three.PolicyDomain, three.SPF, three.Status, three.Policy, three.Overruled = "reject.example", "sender.example", "reject.example", "none", "reject", dmarc.Reject, true
-	three.Aggregate, three.Discovery = one.Aggregate, "psl"
+	three.Aggregate = one.Aggregate
 	if want := []Entry{one, two, three}; !reflect.DeepEqual(got, want) {
 		t.Errorf("\n got %+v\nwant %+v", got, want)
 	}
 	data, _ := os.ReadFile(path)
-	for _, line := range []string{"spf 7\n", "dkim reject.example sel 0\n", `arc_policy 0 json:[{"i":1,"d":"list.example","s":"arc"}]` + "\n", "arc_policy 1 json:[ ]\n", "mfrom \n", "rua -\n", "pct 100 discovery=psl\n", "action 2\n"} {
+	for _, line := range []string{"spf 7\n", "dkim reject.example sel 0\n", `arc_policy 0 json:[{"i":1,"d":"list.example","s":"arc"}]` + "\n", "arc_policy 1 json:[ ]\n", "mfrom \n", "rua -\n", "pct 100\n", "action 2\n"} {
 		if !strings.Contains(string(data), line) {
 			t.Errorf("%q is missing in\n%s", line, data)
 		}

@@ -43,12 +43,12 @@ type Entry struct {
 	StrictDKIM, StrictSPF bool
 	// Policy and Subdomain are the record's p= and sp=, Subdomain "" when absent.
 	Policy, Subdomain dmarc.Policy
-	// NonExistent is np=, Applied the policy for the author's domain where that is not clear from the others, each else "". FailureOptions is fo=, "" for the
-	// default; Testing is t=y; Discovery is "psl" or "treewalk", "" when not known.
-	NonExistent, Applied      dmarc.Policy
-	FailureOptions, Discovery string
-	Testing                   bool
-	DKIMAligned, SPFAligned   bool
+	// NonExistent is np=, Applied the policy for the author's domain where that is not clear from the others, FailureOptions fo=, each else "".
+	// Testing is t=y; TreeWalk says how the record was found.
+	NonExistent, Applied    dmarc.Policy
+	FailureOptions          string
+	Testing, TreeWalk       bool
+	DKIMAligned, SPFAligned bool
 	// ARC is the result of ARC, "" if it is not known; Seals are those of a chain that passed, the newest first.
 	ARC   string
 	Seals []seal
@@ -159,13 +159,16 @@ func (e *Entry) text(json string) string {
 
 // more is what the format has no lines for: words behind the percentage, where opendmarc-import does not look.
 func (e *Entry) more() (text string) {
-	for _, x := range []struct{ name, value string }{{"np", string(e.NonExistent)}, {"applied", string(e.Applied)}, {"fo", e.FailureOptions}, {"discovery", e.Discovery}} {
+	for _, x := range []struct{ name, value string }{{"np", string(e.NonExistent)}, {"applied", string(e.Applied)}, {"fo", e.FailureOptions}} {
 		if x.value != "" {
 			text += " " + x.name + "=" + x.value
 		}
 	}
 	if e.Testing {
 		text += " t=y"
+	}
+	if e.TreeWalk {
+		text += " discovery=treewalk"
 	}
 	return text
 }
@@ -184,9 +187,7 @@ func (e *Entry) setMore(words []string) {
 				e.FailureOptions = value
 			}
 		case "discovery":
-			if value == "psl" || value == "treewalk" {
-				e.Discovery = value
-			}
+			e.TreeWalk = value == "treewalk"
 		case "t":
 			e.Testing = value == "y"
 		}
@@ -256,13 +257,11 @@ func entry(s *expand.Scope, st *state, q dmarc.Query) *Entry {
 	}
 	if rec := o.Record; rec != nil {
 		e.Percent, e.StrictDKIM, e.StrictSPF, e.Policy, e.Subdomain = rec.Percent, rec.StrictDKIM, rec.StrictSPF, rec.Policy, rec.Subdomain
-		e.NonExistent, e.Testing, e.Discovery = rec.NonExistent, rec.Testing, "psl"
+		e.NonExistent, e.Testing = rec.NonExistent, rec.Testing
 		if o.Policy != e.wanted() {
 			e.Applied = o.Policy
 		}
-		if st.treeWalk {
-			e.Discovery = "treewalk"
-		}
+		e.TreeWalk = st.treeWalk
 		if rec.FailureOptions != "0" {
 			e.FailureOptions = rec.FailureOptions
 		}

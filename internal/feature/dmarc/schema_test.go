@@ -119,7 +119,7 @@ func TestReports(t *testing.T) {
 	const rest = "\nrua mailto:r@a.example!10m\n"
 	for _, x := range []struct{ entry, want string }{
 		{"from a.example\nmfrom b.example\nspf 2\ndkim b.example s 7\npolicy 16" + rest + "pct 100\np 114\naction 0",
-			"<disposition>reject</disposition> <dkim>fail</dkim> <spf>fail</spf> | <domain>a.example</domain> <p>reject</p> <adkim>r</adkim> <aspf>r</aspf> | <result>softfail</result> <result>fail</result>"},
+			"<disposition>reject</disposition> <dkim>fail</dkim> <spf>fail</spf> | <domain>a.example</domain> <discovery_method>psl</discovery_method> <p>reject</p> <adkim>r</adkim> <aspf>r</aspf> | <result>softfail</result> <result>fail</result>"},
 		// the ACL took it all the same, because of ARC, or not
 		{"from a.example\npolicy 16" + rest + "pct 100\np 114\naction 2\narc 0\narc_policy 0 json:[{\"i\":2,\"d\":\"l.example\",\"s\":\"x\"},{\"i\":1,\"d\":\"k.example\",\"s\":\"y\"}]",
 			"<disposition>none</disposition> <reason> <type>local_policy</type> <comment>arc=pass as[2].d=l.example as[2].s=x as[1].d=k.example as[1].s=y</comment>"},
