@@ -83,6 +83,25 @@ func (a *Arguments) stays() bool {
 	return a.Mode == ModeDaemon || a.Mode == ModeWait || a.Mode == ModeQueueRun && a.Queue.Interval > 0
 }
 
+// Debugs tells whether -d asks for a debugging selector; byDefault says whether -d alone does.
+func (a *Arguments) Debugs(selector string, byDefault bool) bool {
+	on := a.Debug && byDefault
+	rest := a.DebugSpec
+	for rest != "" {
+		sign := rest[0]
+		rest = rest[1:]
+		end := strings.IndexAny(rest, "+-")
+		if end < 0 {
+			end = len(rest)
+		}
+		if word := rest[:end]; word == selector || word == "all" {
+			on = sign == '+'
+		}
+		rest = rest[end:]
+	}
+	return on
+}
+
 // MacroDefinition is one -D.
 type MacroDefinition struct{ Name, Value string }
 

@@ -44,6 +44,12 @@ func (p *Program) expand(ctx context.Context) error {
 	}
 	console, done := p.openConsole()
 	defer done()
+	if p.Arguments.Debugs("expand", false) {
+		s.Debug = func(format string, args ...any) {
+			console.out.Flush()
+			fmt.Fprintf(p.Stderr, format+"\n", args...)
+		}
+	}
 	t := expansionTest{p: p, scope: s, message: m, macros: p.Server.Config.NewMacroReader(), out: console.out}
 	return p.eachLine(console, true, t.line)
 }

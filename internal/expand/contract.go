@@ -81,8 +81,10 @@ type Scope struct {
 	Ctx context.Context
 
 	depth int
-	stack []Value     // arguments of the words that are being evaluated
-	cache *scopeCache // results of lookups and named lists
+	// nesting is how deep Debug is in texts within texts.
+	nesting int
+	stack   []Value     // arguments of the words that are being evaluated
+	cache   *scopeCache // results of lookups and named lists
 }
 
 // Engine holds the words of the language and the world they act in. It is immutable once made (its caches lock themselves).
@@ -161,6 +163,8 @@ type Condition struct {
 	Min, Max int
 	// Wrapped: the arguments stand inside one pair of outer braces, as in {name {{a}{b}}} (inbound_srs and crypteq do not).
 	Wrapped bool
+	// Counted: the complaint about a missing argument is that there are too few, not which one is missing.
+	Counted bool
 	// Early, if set, looks at the value of an argument as soon as it is known, before the next one is read.
 	Early    func(n int, argument Value) error
 	Test     func(s *Scope, args []Value) (bool, error)

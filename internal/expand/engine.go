@@ -53,9 +53,6 @@ func (e *Engine) Expand(s *Scope, text string) (Value, error) {
 	if strings.IndexByte(text, '$') < 0 && strings.IndexByte(text, '\\') < 0 {
 		return Value{S: text}, nil
 	}
-	if s.Debug != nil {
-		return e.expandDebug(s, text)
-	}
 	return e.expandTree(s, text)
 }
 
@@ -70,17 +67,6 @@ func (e *Engine) expandTree(s *Scope, text string) (Value, error) {
 		e.trees.parsers.Put(parser)
 	}
 	s.depth--
-	return v, err
-}
-
-func (e *Engine) expandDebug(s *Scope, text string) (Value, error) {
-	s.Debug("considering: %s", text)
-	v, err := e.expandTree(s, text)
-	if err != nil {
-		s.Debug("failed to expand: %s\n   error message: %s", text, err)
-	} else {
-		s.Debug("expanding: %s\n   result: %s", text, v.S)
-	}
 	return v, err
 }
 

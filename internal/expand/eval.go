@@ -6,23 +6,40 @@ import (
 
 // Text evaluates a text. The result is tainted if any of its parts is; it has a quoting mark if all tainted parts have the same.
 func (s *Scope) Text(t *syntax.Text) (Value, error) {
+	if s.Debug != nil {
+		return s.debugText(t)
+	}
+	return s.text(t)
+}
+
+func (s *Scope) text(t *syntax.Text) (Value, error) {
 	switch len(t.Parts) {
 	case 0:
 		return Value{}, nil
 	case 1:
-		return s.node(t.Parts[0])
+		v, err := s.node(t.Parts[0])
+		if s.Debug != nil && err == nil {
+			s.debugPart(t.Parts[0], v)
+		}
+		return v, err
 	}
 	var space [96]byte
 	buffer := space[:0]
 	var taint taint
 	for _, n := range t.Parts {
 		if l, ok := n.(*syntax.Literal); ok {
+			if s.Debug != nil {
+				s.debugPart(l, Value{S: l.S})
+			}
 			buffer = append(buffer, l.S...)
 			continue
 		}
 		v, err := s.node(n)
 		if err != nil {
 			return Value{}, err
+		}
+		if s.Debug != nil {
+			s.debugPart(n, v)
 		}
 		taint.add(v)
 		buffer = append(buffer, v.S...)
@@ -203,6 +220,9 @@ func (s *Scope) Condition(c *syntax.Condition) (bool, error) {
 		return false, s.badCondition(c)
 	}
 	yes, err := c.Row.(*LazyCondition).Test(s, c)
+	if s.Debug != nil && err == nil {
+		s.debugCondition(c, yes != c.Negate)
+	}
 	return yes != c.Negate, err
 }
 

@@ -134,6 +134,8 @@ func lazyCondition(row *Condition) LazyCondition {
 		form = syntax.FormWrapped
 	case row.Max > 2:
 		form = syntax.FormArguments
+	case row.Counted:
+		form = syntax.FormCounted
 	}
 	return LazyCondition{
 		Name: row.Name, Doc: row.Doc, Examples: row.Examples, Early: row.Early,

@@ -84,6 +84,8 @@ func (p *parser) pair(c *Condition) {
 	for i := range c.Shape.Max {
 		if !p.accept('{') {
 			switch {
+			case c.Shape.Form == FormCounted:
+				p.fail("too few arguments or bracketing error for %s", c.Name)
 			case i == 0:
 				p.fail("missing { after \"%s\"", c.Name)
 			case i >= c.Shape.Min:

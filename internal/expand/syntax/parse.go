@@ -94,11 +94,13 @@ func (p *parser) parseText(nested, active bool) *Text {
 	p.depth++
 	bad := p.readParts(t, nested, active)
 	p.depth--
-	if bad == nil && t.Bad == nil {
+	switch {
+	case bad != nil || t.Bad != nil:
+		t.Source = p.text[start:]
+	case nested:
+		t.Source = p.text[start : p.at-1]
+	default:
 		t.Source = p.text[start:p.at]
-		if nested {
-			t.Source = p.text[start : p.at-1]
-		}
 	}
 	return p.finish(t, first, bad)
 }

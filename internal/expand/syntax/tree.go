@@ -175,6 +175,8 @@ const (
 	FormList
 	// FormArguments: {arg}{arg}..., the complaint about a missing one is that of the wrapped form.
 	FormArguments
+	// FormCounted: like FormPair, with that complaint.
+	FormCounted
 )
 
 // Shape says how a word is written.
