@@ -3,7 +3,9 @@ package catalog
 import (
 	"context"
 	"os"
+	"strconv"
 
+	"exigo/internal/config"
 	"exigo/internal/eventlog"
 	"exigo/internal/steward"
 )
@@ -14,7 +16,8 @@ func (s *Server) GiveUpRoot(ctx context.Context, ports []int) error {
 	if s.request.Unprivileged || os.Geteuid() != 0 || s.Identity.UID == 0 {
 		return nil
 	}
-	st, err := steward.Start(ctx, steward.Policy{UID: s.Identity.UID, GID: s.Identity.GID, NeverUsers: s.Main.NeverUsers.IDs, Ports: ports})
+	st, err := steward.Start(ctx, steward.Policy{UID: s.Identity.UID, GID: s.Identity.GID, NeverUsers: s.Main.NeverUsers.IDs,
+		NamedGroups: s.namedGroups(), Ports: ports})
 	if err != nil {
 		return err
 	}
@@ -38,4 +41,21 @@ func (s *Server) Divert(to func(to eventlog.Stream, id, text string)) {
 	settings := s.logSettings
 	settings.Divert = to
 	s.Log.Configure(settings)
+}
+
+// namedGroups are the groups that options of routers and transports name without an expansion.
+func (s *Server) namedGroups() []int {
+	var out []int
+	for _, list := range [][]*config.Instance{s.Config.Routers, s.Config.Transports} {
+		for _, i := range list {
+			for _, text := range i.Texts("group", "command_group") {
+				if n, err := strconv.ParseUint(text, 10, 31); err == nil {
+					out = append(out, int(n))
+				} else if g, found, err := s.World.Users.GroupByName(text); found && err == nil {
+					out = append(out, g.GID)
+				}
+			}
+		}
+	}
+	return out
 }

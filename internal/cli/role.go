@@ -23,7 +23,7 @@ func role(argv []string, world *outside.World) (status int, done bool) {
 	}
 	switch argv[1] {
 	case steward.Argument:
-		return steward.Main(), true
+		return steward.Main(world.Users), true
 	case helper.Argument:
 		return helper.Main(catalog.Default().Transports, world), true
 	}

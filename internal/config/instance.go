@@ -131,3 +131,14 @@ func (r *reader) complete(i *Instance) error {
 
 // At returns the place where the instance sets the option; its Line is 0 where it does not.
 func (i *Instance) At(name string) Line { return i.raw[name].line }
+
+// Texts returns what the instance sets the options of the names to, as the file has it, for those that it sets.
+func (i *Instance) Texts(names ...string) []string {
+	var out []string
+	for _, name := range names {
+		if s, ok := i.raw[name]; ok {
+			out = append(out, s.text)
+		}
+	}
+	return out
+}

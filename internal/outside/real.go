@@ -23,7 +23,7 @@ func Real() *World {
 		Clock:       realClock{},
 		DNS:         newRealResolver("/etc/resolv.conf"),
 		Random:      realRandom{},
-		Users:       newUsers("/etc/passwd", "/etc/group", "/etc/nsswitch.conf", "getent"),
+		Users:       newUsers("/etc/passwd", "/etc/group", "/etc/nsswitch.conf", "/usr/bin/getent"),
 		Dial:        realDialer{},
 		LoadAverage: func() (int, bool) { return loadAverage("/proc/loadavg") },
 		Hostname:    hostname,

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"exigo/internal/helper"
+	"exigo/internal/outside"
 )
 
 // Argument is the first argument of the root child.
@@ -27,13 +28,14 @@ const self = "/proc/self/exe"
 // process is the root child.
 type process struct {
 	policy Policy
+	users  outside.Users
 	ended  chan struct{}
 	alive  int
 }
 
-// Main is the root child: it obeys requests that come on descriptor 3 until the engine closes the connection, and returns the exit
+// Main is the root child, with the system's users: it obeys requests that come on descriptor 3 until the engine closes the connection, and returns the exit
 // status. It runs only as root through and through; who starts it otherwise gets nothing by it.
-func Main() int {
+func Main(users outside.Users) int {
 	ruid, euid, suid := unix.Getresuid()
 	if ruid != 0 || euid != 0 || suid != 0 {
 		fmt.Fprintln(os.Stderr, "exigo: the steward is started by the program itself")
@@ -51,7 +53,7 @@ func Main() int {
 	if err != nil || !ok {
 		return 1
 	}
-	p := &process{ended: make(chan struct{}, maxHelpers)}
+	p := &process{users: users, ended: make(chan struct{}, maxHelpers)}
 	if err := p.serve(conn); err != nil {
 		return 1
 	}
@@ -133,6 +135,9 @@ func (p *process) listen(l *listen) (*os.File, error) {
 // helper starts this program as the identity and returns the engine's end of the connection.
 func (p *process) helper(id *Identity) (*os.File, error) {
 	if err := p.policy.check(*id); err != nil {
+		return nil, err
+	}
+	if err := p.policy.checkGroups(*id, p.users); err != nil {
 		return nil, err
 	}
 	for reaped := true; reaped; {

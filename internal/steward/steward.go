@@ -42,6 +42,8 @@ type Policy struct {
 	Groups   []int
 	// NeverUsers may not be used for deliveries; user 0 never may.
 	NeverUsers []int
+	// NamedGroups are the groups that the configuration names. Others a delivery may have only if they are its user's, or ordinary ones.
+	NamedGroups []int
 	// Ports are the TCP ports that may be bound (daemon_smtp_ports); others the engine binds itself or not at all.
 	Ports []int
 }
@@ -61,6 +63,35 @@ func (p *Policy) check(id Identity) error {
 }
 
 const maxGroups = 1024
+
+// ordinaryGroup is the first number of groups that are people's; those below give rights to parts of the system (disk, shadow, docker).
+const ordinaryGroup = 1000
+
+// checkGroups refuses groups that neither the configuration names nor the user is in: an engine that an outsider has taken over must not be able
+// to choose groups that lead to root.
+func (p *Policy) checkGroups(id Identity, users outside.Users) error {
+	allowed := append([]int{p.GID}, p.NamedGroups...)
+	u, found, err := users.ByUID(id.UID)
+	if err != nil {
+		return err
+	}
+	if found {
+		own, err := users.GroupsOf(u)
+		if err != nil {
+			return err
+		}
+		allowed = append(allowed, own...)
+	}
+	if !slices.Contains(allowed, id.GID) && id.GID < ordinaryGroup {
+		return fmt.Errorf("%w: uid=%d is not in group %d, which the configuration does not name", ErrRefused, id.UID, id.GID)
+	}
+	for _, g := range id.Groups {
+		if g != id.GID && !slices.Contains(allowed, g) {
+			return fmt.Errorf("%w: uid=%d is not in group %d", ErrRefused, id.UID, g)
+		}
+	}
+	return nil
+}
 
 // Local is the steward of a program that never was root: everything is done in this process, as its user.
 type Local struct {

@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
 		case steward.Argument:
-			os.Exit(steward.Main())
+			os.Exit(steward.Main(outside.Real().Users))
 		case helper.Argument:
 			os.Exit(helper.Main([]*transport.Driver{driver()}, nil))
 		case "--engine":
@@ -104,7 +104,7 @@ func run(c *helper.Client, mode string) (mail.Outcome, error) {
 func engine(args []string) error {
 	port, _ := strconv.Atoi(args[0])
 	secret := args[1]
-	st, err := steward.Start(context.Background(), steward.Policy{UID: 61001, GID: 61002, NeverUsers: []int{61009}, Ports: []int{port}})
+	st, err := steward.Start(context.Background(), steward.Policy{UID: 61001, GID: 61002, NeverUsers: []int{61009}, NamedGroups: []int{61007, 7}, Ports: []int{port}})
 	if err != nil {
 		return err
 	}
@@ -126,11 +126,17 @@ func engine(args []string) error {
 }
 
 func identities(st *steward.Remote) error {
-	for _, id := range []steward.Identity{{UID: 0, GID: 5}, {UID: 61009, GID: 5}, {UID: -1, GID: 5}, {UID: 5, GID: -5}, {UID: 5, GID: 5, Groups: []int{-1}}} {
+	for _, id := range []steward.Identity{{UID: 0, GID: 5}, {UID: 61009, GID: 5}, {UID: -1, GID: 5}, {UID: 5, GID: -5}, {UID: 5, GID: 5, Groups: []int{-1}},
+		{UID: 61003, GID: 0}, {UID: 61003, GID: 6}, {UID: 61003, GID: 61004, Groups: []int{6}}, {UID: 61003, GID: 61004, Groups: []int{61008}}} {
 		if c, err := st.Helper(context.Background(), id); c != nil || !errors.Is(err, steward.ErrRefused) {
 			return fmt.Errorf("%+v: %v", id, err)
 		}
 	}
+	c, err := st.Helper(context.Background(), steward.Identity{UID: 61003, GID: 7}) // as the configuration says
+	if err != nil {
+		return err
+	}
+	c.Release()
 	first := ""
 	for range 2 {
 		c, err := st.Helper(context.Background(), steward.Identity{UID: 61003, GID: 61004, Groups: []int{61007}})
