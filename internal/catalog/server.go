@@ -44,8 +44,6 @@ type Request struct {
 	Macros    []config.Macro
 	// MacroUsed is told of each macro that is replaced in a line of the configuration; may be nil.
 	MacroUsed func(name, value string)
-	// Showing is config.Request's.
-	Showing bool
 	// Stderr receives copies of panic log lines, and warnings.
 	Stderr io.Writer
 	// Fatal, if set, ends the process after a log could not be written; a daemon leaves it nil.
@@ -145,7 +143,7 @@ func (s *Server) compile(ctx context.Context) error {
 		return err
 	}
 	r := s.request
-	s.Config, err = config.Read(config.Request{Path: r.Path, Alternate: r.Alternate, Macros: r.Macros, MacroUsed: r.MacroUsed, Showing: r.Showing, Registry: s.Catalog.Registry(),
+	s.Config, err = config.Read(config.Request{Path: r.Path, Alternate: r.Alternate, Macros: r.Macros, MacroUsed: r.MacroUsed, Registry: s.Catalog.Registry(),
 		World: s.World, Expand: func(c *config.Config, text string) (string, error) {
 			v, err := s.Engine.Expand(s.Engine.NewScope(ctx, c, nil, nil), text)
 			return v.S, err

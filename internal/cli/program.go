@@ -175,7 +175,7 @@ func (p *Program) load(ctx context.Context) error {
 		return nil
 	}
 	a := p.Arguments
-	r := catalog.Request{World: p.World, Path: SearchPath, Stderr: p.Stderr, Showing: p.Arguments.Mode == ModePrint}
+	r := catalog.Request{World: p.World, Path: SearchPath, Stderr: p.Stderr}
 	if a.Mode == ModeExpand && a.Debug {
 		r.MacroUsed = func(name, value string) { fmt.Fprintf(p.Stdout, "macro '%s' -> '%s'\n", name, value) }
 	}

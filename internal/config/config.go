@@ -180,8 +180,6 @@ type Request struct {
 	HostsFile string
 	// SkipChecks leaves out ownership and mode (-C of a caller without privilege).
 	SkipChecks bool
-	// Showing says that the options are only to be shown (-bP): those that nothing obeys yet may be set.
-	Showing bool
 	// MainOnly reads the main section and stops.
 	MainOnly bool
 }

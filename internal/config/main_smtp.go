@@ -48,7 +48,7 @@ func mainSMTPRows() []option.Row[Main] {
 		{Name: "chunking_advertise_hosts", Default: "*", Field: func(m *Main) any { return &m.ChunkingAdvertiseHosts }, Doc: "Hosts that are offered CHUNKING."},
 		{Name: "dsn_advertise_hosts", Field: func(m *Main) any { return &m.DSNAdvertiseHosts }, Doc: "Hosts that are offered DSN."},
 		{Name: "hosts_require_helo", Default: "*", Field: func(m *Main) any { return &m.HostsRequireHELO }, Doc: "Hosts that must give HELO or EHLO before MAIL."},
-		{Name: "hosts_xclient", Refused: true, Field: func(m *Main) any { return &m.HostsXCLIENT }, Doc: "Hosts that may use XCLIENT."},
+		{Name: "hosts_xclient", Field: func(m *Main) any { return &m.HostsXCLIENT }, Doc: "Hosts that may use XCLIENT."},
 		{Name: "ignore_fromline_hosts", Field: func(m *Main) any { return &m.IgnoreFromLineHosts }, Doc: `Hosts whose messages may begin with a "From " line.`},
 		{Name: "ignore_fromline_local", Field: func(m *Main) any { return &m.IgnoreFromLineLocal }, Doc: `Local SMTP messages may begin with a "From " line.`},
 		{Name: "limits_advertise_hosts", Default: "*", Field: func(m *Main) any { return &m.LimitsAdvertiseHosts }, Doc: "Hosts that are offered LIMITS."},
@@ -73,6 +73,6 @@ func mainSMTPRows() []option.Row[Main] {
 		{Name: "smtp_receive_timeout", Default: "5m", Field: func(m *Main) any { return &m.SMTPReceiveTimeout }, Doc: "Time allowed to a client for a command or line."},
 		{Name: "smtp_return_error_details", Field: func(m *Main) any { return &m.SMTPReturnErrorDetails }, Doc: "Replies say in detail why an address was refused."},
 		{Name: "smtputf8_advertise_hosts", Default: "*", Field: func(m *Main) any { return &m.SMTPUTF8AdvertiseHosts }, Doc: "Hosts that are offered SMTPUTF8."},
-		{Name: "wellknown_advertise_hosts", Refused: true, Field: func(m *Main) any { return &m.WellKnownAdvertiseHosts }, Doc: "Hosts that are offered WELLKNOWN."},
+		{Name: "wellknown_advertise_hosts", Field: func(m *Main) any { return &m.WellKnownAdvertiseHosts }, Doc: "Hosts that are offered WELLKNOWN."},
 	}
 }

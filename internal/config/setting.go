@@ -42,9 +42,6 @@ func (r *reader) setting(line string, t settingTarget) error {
 		}
 		return r.fail(t.unknown(name[:min(len(name), maxName-1)]))
 	}
-	if w.description.Refused && !r.request.Showing && strings.Trim(rest, spaces+"=") != "" {
-		return r.fail(fmt.Sprintf("option \"%s\" is not supported yet", name))
-	}
 	before, again := t.set[w.description.Name]
 	again = again && !before.alias
 	if again && w.description.Repeat == option.Once {

@@ -96,8 +96,6 @@ type Row[S any] struct {
 	AliasOf string
 	// Secure options are shown by -bP to administrators only, as if preceded by "hide".
 	Secure bool
-	// Refused rows are for -bP only: nothing obeys the option yet, and setting it to anything but nothing is a mistake.
-	Refused bool
 	// Doc is one sentence for the reference.
 	Doc string
 }
@@ -146,7 +144,7 @@ type Set interface {
 type Description struct {
 	Name, Type, Default, AliasOf, Doc string
 	Repeat                            Repeat
-	Secure, Refused                   bool
+	Secure                            bool
 }
 
 // At implements Set.
@@ -160,7 +158,7 @@ func (t Table[S]) Describe() []Description {
 	var zero S
 	out := make([]Description, 0, len(t.Rows))
 	for _, r := range t.Rows {
-		d := Description{Name: r.Name, Default: r.Default, AliasOf: r.AliasOf, Doc: r.Doc, Repeat: r.Repeat, Secure: r.Secure, Refused: r.Refused}
+		d := Description{Name: r.Name, Default: r.Default, AliasOf: r.AliasOf, Doc: r.Doc, Repeat: r.Repeat, Secure: r.Secure}
 		if r.Field != nil {
 			d.Type = TypeName(r.Field(&zero))
 		}
