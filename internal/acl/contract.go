@@ -206,6 +206,8 @@ type Services struct {
 	Lists Lists
 	// VerifyAddress routes (and calls out for) an address.
 	VerifyAddress func(ctx context.Context, s *expand.Scope, address string, o VerifyOptions) Verified
+	// PercentHack gives what a recipient stands for by percent_hack_domains, or ""; nil: there are no such domains.
+	PercentHack func(s *expand.Scope, a *mail.Address) (string, error)
 	// VerifyHELO verifies the HELO name, once a session; it sets Session.HELOVerified.
 	VerifyHELO func(ctx context.Context, s *expand.Scope) (verified bool, err error)
 	// HostName looks the client's name up and verifies it (sets Session.HostName and NameLookup); temporary is set when DNS deferred.

@@ -51,6 +51,15 @@ func (p *Program) Run(ctx context.Context, s *expand.Scope, phase Phase, text st
 	defer func() { s.Ctx, s.Address = oldCtx, oldAddress }()
 	if s.Address == nil && s.Recipient != nil && phaseHasRecipient.Has(phase) {
 		s.Address = addressOf(s.Recipient.Address)
+		if p.services.PercentHack != nil {
+			hacked, err := p.services.PercentHack(s, s.Address)
+			switch {
+			case err != nil:
+				return Outcome{Verdict: Defer, LogMessage: "cannot check percent_hack_domains", LogTargets: LogMain | LogReject}
+			case hacked != "":
+				s.Address = addressOf(hacked)
+			}
+		}
 	}
 	if seesRecipients.Has(phase) {
 		defer s.SetExtra("recipients_visible", mail.Clean("1"))()

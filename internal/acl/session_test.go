@@ -44,6 +44,16 @@ func TestSessions(t *testing.T) {
 		}, "accept verify = reverse_host_lookup/defer_ok", "OK |  | "},
 		{func(b *bench) { b.program.services.HostName = nil }, "accept verify = reverse_host_lookup", "ERROR |  | verify = reverse_host_lookup is not supported yet"},
 		{func(b *bench) { b.scope.Session.Host = b.scope.Session.Interface }, "accept verify = helo\n verify = reverse_host_lookup", "OK |  | "},
+		{func(b *bench) {
+			b.program.services.PercentHack = func(_ *expand.Scope, a *mail.Address) (string, error) {
+				return strings.Replace(a.CasefulLocalPart, "%", "@", 1), nil
+			}
+			b.scope.Recipient = &mail.Recipient{Address: "a%hacked.ex@b.ex"}
+		}, "accept domains = hacked.ex\n local_parts = a", "OK |  | "},
+		{func(b *bench) {
+			b.program.services.PercentHack = func(*expand.Scope, *mail.Address) (string, error) { return "", errors.New("slow") }
+			b.scope.Recipient = &mail.Recipient{Address: "a@b.ex"}
+		}, "accept", "DEFER |  | cannot check percent_hack_domains"},
 		{func(b *bench) { b.program.services.VerifyAddress = nil }, "accept verify = recipient", "ERROR |  | verify = recipient is not supported yet"},
 		{func(b *bench) { b.scope.Message.Sender = "" }, "accept verify = sender", "OK |  | "},
 		{func(b *bench) { b.scope.Message.Sender = "" }, "accept senders = :\n sender_domains = a.b", "FAIL |  | "},

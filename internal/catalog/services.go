@@ -80,7 +80,7 @@ func (s *Server) hooks() expand.Hooks {
 // aclServices connect ACLs with routing, logs and hints.
 func (s *Server) aclServices() acl.Services {
 	return acl.Services{
-		VerifyAddress: s.verifyForACL,
+		VerifyAddress: s.verifyForACL, PercentHack: route.PercentHack,
 		VerifyHELO: func(ctx context.Context, sc *expand.Scope) (bool, error) {
 			return smtpserver.VerifyHELO(ctx, sc, smtpserver.FindHostName)
 		},

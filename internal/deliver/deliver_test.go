@@ -452,9 +452,10 @@ func TestSameDomain(t *testing.T) {
 
 // TestHeld: hold_domains, queue_domains and interrupted attempts leave everything as it was; the first stage of two delivers locally.
 func TestHeld(t *testing.T) {
-	h := start(t, "hold_domains = held.test\nqueue_domains = later.test\n")
-	id := h.put("s@x", "a@held.test b@later.test", nil)
-	h.try(id, deliver.Options{}, deliver.Waiting, "#1 == a@held.test defer (-23): domain is held", "#1 == b@later.test routing defer (-56): domain is in queue_domains")
+	h := start(t, "hold_domains = held.test\nqueue_domains = later.test : more.test\n")
+	id := h.put("s@x", "a@held.test b@later.test c@more.test", nil)
+	h.try(id, deliver.Options{}, deliver.Waiting, "#1 == a@held.test defer (-23): domain is held",
+		"#1 == c@more.test routing defer (-56): domain is in queue_domains", "#1 == b@later.test routing defer (-56): domain is in queue_domains")
 	h.try(h.put("s@x", "box", nil), deliver.Options{RouteOnly: true}, deliver.Completed, "#2 => box <box@host.test> R=local T=mbox", "#2 Completed")
 	plain := h.put("s@x", "box", nil)
 	ctx, cancel := context.WithCancel(context.Background())

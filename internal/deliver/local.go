@@ -188,7 +188,9 @@ func (a *attempt) runLocal(group []*mail.Address) {
 	key := ""
 	for _, addr := range group {
 		key = localKey(addr, r.Transport)
-		a.localRetry(addr, key)
+		if !r.NoRetry {
+			a.localRetry(addr, key)
+		}
 		if addr.Outcome.Result == mail.Delivered {
 			a.shadow(r, addr)
 		}

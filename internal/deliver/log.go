@@ -100,7 +100,10 @@ func (a *attempt) logFailure(addr *mail.Address) {
 }
 
 // logDeferral writes a "==" line; what was merely not due is shown by +retry_defer only.
-func (a *attempt) logDeferral(addr *mail.Address) {
+func (a *attempt) logDeferral(addr *mail.Address) { a.logDeferralIn(addr, false) }
+
+// logDeferralIn is logDeferral; routing says that the routers would have been next.
+func (a *attempt) logDeferralIn(addr *mail.Address, routing bool) {
 	if a.silent(addr) || a.skipped(addr) && !a.d.Log.Has(eventlog.RetryDefer) {
 		return
 	}
@@ -111,10 +114,7 @@ func (a *attempt) logDeferral(addr *mail.Address) {
 		route.Split(addr) // it has not come to the routers
 	}
 	d := a.line("==", addr)
-	switch addr.Outcome.Errno {
-	case mail.ErrnoRoutingRetry, mail.ErrnoQueueDomain:
-		d.Routing = true
-	}
+	d.Routing = routing || addr.Outcome.Errno == mail.ErrnoRoutingRetry
 	text := a.format().Deferred(d)
 	to := eventlog.Main
 	if addr.Outcome.Result == mail.Panicked {

@@ -43,6 +43,10 @@ func (a *attempt) routeAll() {
 				a.logDeferral(batch[i])
 				continue
 			}
+			if a.queued(batch[i]) {
+				a.logDeferralIn(batch[i], true)
+				continue
+			}
 			a.route(batch[i])
 		}
 	}
@@ -123,14 +127,15 @@ const devNull, bypassed = "/dev/null", "**bypassed**"
 // orphan finishes an address for which nothing is to be done, and its ancestors if it was their last child.
 func (a *attempt) orphan(addr *mail.Address) { a.childDone(addr) }
 
-// held defers an address whose domain is in hold_domains or, until there is a queue run, in queue_domains.
+// held defers an address whose domain is in hold_domains.
 func (a *attempt) held(addr *mail.Address) bool {
-	main := a.d.Main
-	if a.options.Force {
-		return false
-	}
-	return a.listed(addr, string(main.HoldDomains), "hold_domains", mail.ErrnoHeld, "domain is held") ||
-		!a.options.QueueRun && a.listed(addr, string(main.QueueDomains), "queue_domains", mail.ErrnoQueueDomain, "domain is in queue_domains")
+	return !a.options.Force && a.listed(addr, string(a.d.Main.HoldDomains), "hold_domains", mail.ErrnoHeld, "domain is held")
+}
+
+// queued defers an address whose domain is in queue_domains until there is a queue run.
+func (a *attempt) queued(addr *mail.Address) bool {
+	return !a.options.Force && !a.options.QueueRun &&
+		a.listed(addr, string(a.d.Main.QueueDomains), "queue_domains", mail.ErrnoQueueDomain, "domain is in queue_domains")
 }
 
 // listed defers an address whose domain is in a list; option is the list's name, errno and reason say why.

@@ -43,8 +43,9 @@ func unquote(local string) string {
 	return string(out)
 }
 
-// percentHack gives the address that "user%domain2@domain" stands for when domain is in percent_hack_domains, or "".
-func percentHack(s *expand.Scope, a *mail.Address) (string, error) {
+// PercentHack gives the address that "user%domain2@domain" stands for when domain is in percent_hack_domains, or "". The scope is for
+// the list. An error means that the list could not be tested now.
+func PercentHack(s *expand.Scope, a *mail.Address) (string, error) {
 	domains := string(option.Of[config.Main](s.Config.MainOptions()).PercentHackDomains)
 	if domains == "" {
 		return "", nil

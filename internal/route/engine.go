@@ -51,7 +51,7 @@ func (e *Engine) Route(ctx context.Context, s *expand.Scope, a *mail.Address) Ro
 	}()
 	a.Outcome = mail.Outcome{}
 	Split(a)
-	hacked, err := percentHack(s, a)
+	hacked, err := PercentHack(s, a)
 	if err != nil {
 		return e.deferred(a, mail.ErrnoListDefer, "percent_hack_domains lookup deferred")
 	}

@@ -171,7 +171,7 @@ func (s *Session) lookupName() {
 	if find == nil {
 		find = FindHostName
 	}
-	if found, _, reason := find(s.ctx, s.Scope()); !found && reason != "" && s.svc.Log.Has(eventlog.HostLookupFailed) {
+	if found, temporary, reason := find(s.ctx, s.Scope()); !found && !temporary && reason != "" && s.svc.Log.Has(eventlog.HostLookupFailed) {
 		s.logMain(s.printable(reason))
 	}
 }

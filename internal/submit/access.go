@@ -133,7 +133,7 @@ func (x *reception) logRejection(o acl.Outcome) {
 	}
 	if message != "" {
 		message, _, _ = strings.Cut(message, "\n")
-		text += ": " + message
+		text += ": " + eventlog.Printable(message, x.r.s.Main.PrintTopBitChars)
 	}
 	x.log(to, text, true)
 }

@@ -169,6 +169,7 @@ func (r *Run) sizeLimit() error {
 	}
 	limit, err := r.Scope.Engine.ExpandInt(r.Scope, text)
 	if err != nil {
+		r.NoRetry = true
 		return Defer(mail.ErrnoUnknown, "invalid message_size_limit in %s transport: %v", r.Transport.Name, err)
 	}
 	if limit > 0 && r.Message.Size > limit {

@@ -111,7 +111,9 @@ type Run struct {
 	// Delivered, or Deferred with mail.ErrnoQuota (verify = recipient/quota).
 	QuotaOnly bool
 	// Shadow says that this is the run of a shadow transport.
-	Shadow   bool
+	Shadow bool
+	// NoRetry says that Begin's error is no reason to wait for the destination: no retry hint is kept (a wrong message_size_limit).
+	NoRetry  bool
 	Services *Services
 
 	header []byte

@@ -50,9 +50,10 @@ func Feature() *feature.Feature {
 			Examples: []expand.Example{{In: "${srs_encode {secret}{}{fwd.example}}", Out: ""}},
 		}},
 		Tests: []expand.Condition{{
-			Name: "inbound_srs", Min: 2, Max: 2, Test: inbound,
-			Doc:      "True when the local part was made by srs_encode with the secret and is not too old; an empty secret checks the form alone.",
-			Examples: []expand.Example{{In: "${if inbound_srs {user}{secret}{yes}{no}}", Out: "no"}},
+			Name: "inbound_srs", Min: 2, Max: 2, Counted: true, Test: inbound,
+			Doc: "True when the local part was made by srs_encode with the secret and is not too old; an empty secret checks the form alone.",
+			Examples: []expand.Example{{In: "${if inbound_srs {user}{secret}{yes}{no}}", Out: "no"},
+				{In: "${if inbound_srs {user}}", Err: "too few arguments or bracketing error for inbound_srs"}},
 		}},
 	}
 }
