@@ -133,7 +133,7 @@ func (x *reception) logRejection(o acl.Outcome) {
 	}
 	if message != "" {
 		message, _, _ = strings.Cut(message, "\n")
-		text += ": " + eventlog.Printable(message, x.r.s.Main.PrintTopBitChars)
+		text += ": " + strings.ReplaceAll(eventlog.Printable(message, x.r.s.Main.PrintTopBitChars), "\t", `\t`)
 	}
 	x.log(to, text, true)
 }

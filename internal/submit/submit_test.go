@@ -283,7 +283,7 @@ func TestACL(t *testing.T) {
 	}{
 		{acl.Outcome{}, 0, "", "ID <= root@h.ex U=root P=local S=%d"},
 		{acl.Outcome{Verdict: acl.Fail, UserMessage: "go away", LogMessage: "go away", LogTargets: acl.LogMain | acl.LogReject}, 1, "exim: message rejected by non-SMTP ACL: go away\n", "ID F=<root@h.ex> rejected by non-SMTP ACL: go away"},
-		{acl.Outcome{Verdict: acl.Error, LogMessage: "oops", LogTargets: acl.LogMain}, 1, "exim: message rejected by non-SMTP ACL: local configuration problem\n", "ID F=<root@h.ex> rejected by non-SMTP ACL: oops"},
+		{acl.Outcome{Verdict: acl.Error, LogMessage: "oops =\tx", LogTargets: acl.LogMain}, 1, "exim: message rejected by non-SMTP ACL: local configuration problem\n", "ID F=<root@h.ex> rejected by non-SMTP ACL: oops =\\tx"},
 		{acl.Outcome{Verdict: acl.Discard, LogMessage: "why"}, 1, "", "ID <= root@h.ex U=root P=local S=%d // ID => blackhole (non-SMTP ACL discarded recipients): why // ID Completed"},
 	} {
 		b := newBench(t)
