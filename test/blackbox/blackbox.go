@@ -42,7 +42,7 @@ func New(t testing.TB) *Place {
 	t.Helper()
 	p := &Place{Dir: t.TempDir(), t: t}
 	p.Binary = filepath.Join(t.TempDir(), "exigo")
-	build := exec.Command("go", "build", "-o", p.Binary, "exigo/cmd/exigo")
+	build := exec.Command("go", "build", "-buildvcs=false", "-o", p.Binary, "exigo/cmd/exigo")
 	if ready := os.Getenv("EXIGO_BINARY"); ready != "" {
 		build = exec.Command("cp", ready, p.Binary)
 	}
