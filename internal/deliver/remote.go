@@ -149,15 +149,8 @@ func (a *attempt) remote1(r *transport.Run) error {
 	return r.Transport.Driver.Remote(a.ctx, r)
 }
 
-// rememberWaiting ends the first stage of a two-stage queue run: the hosts of each remote address now know that the message waits
-// for them, so that the second stage can send it over a connection that another message opened.
-func (a *attempt) rememberWaiting() {
-	for _, addr := range a.remote {
-		a.waits(addr)
-	}
-}
-
-// waits notes that the message waits for the hosts of an address: those that its transport would try.
+// waits notes that the message waits for the hosts of an address, those that its transport would try: another message's connection may
+// serve it. So ends the first stage of a two-stage queue run.
 func (a *attempt) waits(addr *mail.Address) {
 	t := a.d.Transports[addr.Transport]
 	if a.d.Waiting == nil || t == nil || t.Driver.Hosts == nil {

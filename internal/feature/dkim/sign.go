@@ -31,8 +31,6 @@ type job struct {
 	message  *transport.Message
 	options  *settings
 	signings []*dkim.Signing
-	// text is what there is to say to those who wait for the message.
-	text string
 }
 
 // failure is why a message cannot be signed; text is for the log.

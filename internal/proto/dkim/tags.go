@@ -84,7 +84,7 @@ func trim(s string) string { return strings.Trim(s, space) }
 
 // RemoveSpace removes all white space and line ends, as is to be done with base64 and lists before they are read.
 func RemoveSpace(s string) string {
-	if strings.IndexAny(s, space) < 0 {
+	if !strings.ContainsAny(s, space) {
 		return s
 	}
 	var b strings.Builder
