@@ -32,6 +32,7 @@ type outcome struct {
 	Result       mail.Result
 	Message      string
 	UserMessage  string
+	LogOnly      bool
 	Diagnosis    string
 	Errno        int
 	MoreErrno    int
@@ -54,7 +55,7 @@ type result struct {
 func toWire(all []mail.Outcome) []outcome {
 	out := make([]outcome, len(all))
 	for i, o := range all {
-		out[i] = outcome{o.Result, o.Message, o.UserMessage, o.Diagnosis, o.Errno, o.MoreErrno, o.Freeze, o.Confirmation, o.ReturnFile, o.DeliveryTime, o.Size, o.FreezeText, o.RetryKeys}
+		out[i] = outcome{o.Result, o.Message, o.UserMessage, o.LogOnly, o.Diagnosis, o.Errno, o.MoreErrno, o.Freeze, o.Confirmation, o.ReturnFile, o.DeliveryTime, o.Size, o.FreezeText, o.RetryKeys}
 	}
 	return out
 }
@@ -62,7 +63,7 @@ func toWire(all []mail.Outcome) []outcome {
 func fromWire(all []outcome) []mail.Outcome {
 	out := make([]mail.Outcome, len(all))
 	for i, o := range all {
-		out[i] = mail.Outcome{Result: o.Result, Message: o.Message, UserMessage: o.UserMessage, Diagnosis: o.Diagnosis, Errno: o.Errno,
+		out[i] = mail.Outcome{Result: o.Result, Message: o.Message, UserMessage: o.UserMessage, LogOnly: o.LogOnly, Diagnosis: o.Diagnosis, Errno: o.Errno,
 			MoreErrno: o.MoreErrno, Freeze: o.Freeze, Confirmation: o.Confirmation, ReturnFile: o.ReturnFile, DeliveryTime: o.DeliveryTime, Size: o.Size,
 			FreezeText: o.FreezeText, RetryKeys: o.RetryKeys}
 	}
