@@ -68,6 +68,7 @@ func TestDKIM(t *testing.T) {
 	t.Run("Mail-DKIM", s.mailDKIM)
 	t.Run("Exim", s.exim)
 	t.Run("rspamd", s.rspamd)
+	t.Run("rspamd signs", s.rspamdSigns)
 }
 
 func (s *signatures) makeKeys() {
@@ -384,6 +385,30 @@ logging { type = "file"; filename = "DIR/rspamd.log"; level = "info"; }
 worker "normal" { bind_socket = "127.0.0.1:PORT"; count = 1; }
 dkim { check_local = true; check_authed = true; }
 `
+
+// rspamdSigns verifies what rspamd signs: half of the messages, in the one form that it writes, relaxed/relaxed with RSA.
+func (s *signatures) rspamdSigns(t *testing.T) {
+	if _, err := exec.LookPath("rspamadm"); err != nil {
+		t.Skip("rspamd is not installed")
+	}
+	part := &signatures{T: t, records: s.records}
+	file := filepath.Join(t.TempDir(), "message")
+	for i, m := range s.messages {
+		if strings.Contains(m, twice) || strings.Contains(m, obsolete) || i%2 == 1 {
+			continue // a start of rspamadm takes a second
+		}
+		if err := os.WriteFile(file, []byte(m), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		out, err := exec.Command("rspamadm", "mime", "sign", "-d", "a.example", "-s", "rsa", "-o", "signature", "-k", s.rsaFile, file).Output()
+		if err != nil {
+			t.Fatalf("rspamadm: %v", err)
+		}
+		value := strings.TrimSpace(strings.ReplaceAll(string(out), "\r\n", "\n"))
+		value = strings.TrimSpace(strings.TrimPrefix(value, "DKIM-Signature:"))
+		part.good(fmt.Sprintf("rspamd's, %d", i), "DKIM-Signature: "+strings.ReplaceAll(value, "\n", "\r\n")+"\r\n"+m)
+	}
+}
 
 // rspamd verifies ours.
 func (s *signatures) rspamd(t *testing.T) {
