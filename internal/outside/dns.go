@@ -92,3 +92,19 @@ type Question struct {
 type Resolver interface {
 	Lookup(ctx context.Context, q Question) (Answer, error)
 }
+
+// Texts returns the data of the TXT records of a name. Where there are none, and where there is no such name, the error is ErrNoData.
+func (w *World) Texts(ctx context.Context, name string) ([]string, error) {
+	a, err := w.DNS.Lookup(ctx, Question{Name: name, Type: TypeTXT})
+	if errors.Is(err, ErrNoHost) || errors.Is(err, ErrNoData) {
+		return nil, ErrNoData
+	}
+	if err != nil {
+		return nil, err
+	}
+	texts := make([]string, 0, len(a.Records))
+	for _, r := range a.Records {
+		texts = append(texts, r.Data)
+	}
+	return texts, nil
+}

@@ -181,18 +181,11 @@ func readBody(v *arc.Verifier, m *mail.Message) error {
 // txt asks the world's DNS.
 func txt(world *outside.World) dkim.TXT {
 	return func(ctx context.Context, name string) ([]string, error) {
-		a, err := world.DNS.Lookup(ctx, outside.Question{Name: name, Type: outside.TypeTXT})
-		if errors.Is(err, outside.ErrNoHost) || errors.Is(err, outside.ErrNoData) {
-			return nil, dkim.ErrNoRecord
+		texts, err := world.Texts(ctx, name)
+		if errors.Is(err, outside.ErrNoData) {
+			err = dkim.ErrNoRecord
 		}
-		if err != nil {
-			return nil, err
-		}
-		list := make([]string, 0, len(a.Records))
-		for _, r := range a.Records {
-			list = append(list, r.Data)
-		}
-		return list, nil
+		return texts, err
 	}
 }
 

@@ -21,18 +21,11 @@ func Resolver(world *outside.World) dmarc.Resolver {
 	missing := func(err error) bool { return errors.Is(err, outside.ErrNoHost) || errors.Is(err, outside.ErrNoData) }
 	return dmarc.Resolver{
 		TXT: func(ctx context.Context, name string) ([]string, error) {
-			a, err := world.DNS.Lookup(ctx, outside.Question{Name: name, Type: outside.TypeTXT})
+			texts, err := world.Texts(ctx, name)
 			if missing(err) {
-				return nil, dmarc.ErrNoRecord
+				err = dmarc.ErrNoRecord
 			}
-			if err != nil {
-				return nil, err
-			}
-			texts := make([]string, len(a.Records))
-			for i := range a.Records {
-				texts[i] = a.Records[i].Data
-			}
-			return texts, nil
+			return texts, err
 		},
 		Exists: func(ctx context.Context, name string) (bool, error) {
 			for _, kind := range []outside.RRType{outside.TypeA, outside.TypeMX, outside.TypeAAAA} {

@@ -104,7 +104,8 @@ func FuzzSign(f *testing.F) {
 	f.Add("From: a\n", "x : \t b\n c\n", "from:=x:+x", "a@a.example", true)
 	f.Add("0", "0", "=:0000000000000\n0", "0", false)
 	f.Fuzz(func(t *testing.T, one, two, names, identity string, relaxed bool) {
-		if strings.Contains(strings.TrimSuffix(one, "\n")+strings.TrimSuffix(two, "\n"), "\n") || names == "" {
+		// A line end within a field is one only before white space.
+		if strings.Contains(strings.ReplaceAll(strings.TrimSuffix(one, "\n")+strings.TrimSuffix(two, "\n"), "\n ", ""), "\n") || names == "" {
 			t.Skip()
 		}
 		c := Simple
