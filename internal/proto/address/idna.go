@@ -7,6 +7,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/net/idna"
+
+	"exigo/internal/proto/punycode"
 )
 
 // Errors of DomainToASCII and of the conversions of local parts; the texts are those of the IDN library in common use.
@@ -107,7 +109,7 @@ func LocalPartToASCII(local string) (string, error) {
 	if !utf8.ValidString(local) {
 		return "", ErrIDNAUTF8
 	}
-	encoded, ok := punycodeEncode(local)
+	encoded, ok := punycode.Encode(local)
 	if !ok {
 		return "", ErrPunycode
 	}
@@ -120,7 +122,7 @@ func LocalPartToUnicode(local string) (string, error) {
 	if !ok {
 		return "", ErrPrefix
 	}
-	decoded, ok := punycodeDecode(rest)
+	decoded, ok := punycode.Decode(rest)
 	if !ok {
 		return "", ErrPunycode
 	}

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"exigo/internal/proto/punycode"
 )
 
 // The results are those of Debian's exim4 4.96 with libidn2, ${utf8_domain_to_alabel:...} and its like.
@@ -46,10 +48,10 @@ func TestPunycode(t *testing.T) {
 		{"ليهمابتكلموشعربي؟", "egbpdaj6bu4bxfgehfvwxn"}, {"他们为什么不说中文", "ihqwcrb4cv8a8dqg056pqjye"}, {"Pročprostěnemluvíčesky", "Proprostnemluvesky-uyb24dma41a"},
 		{"3年B組金八先生", "3B-ww4c5e180e575a65lsy2b"}, {"パフィーdeルンバ", "de-jg4avhby1noc0d"}, {"-> $1.00 <-", "-> $1.00 <--"}, {"そのスピードで", "d9juau41awczczp"},
 	} {
-		if got, ok := punycodeEncode(row[0]); got != row[1] || !ok {
+		if got, ok := punycode.Encode(row[0]); got != row[1] || !ok {
 			t.Errorf("encode %q: %q", row[0], got)
 		}
-		if got, ok := punycodeDecode(row[1]); got != row[0] || !ok {
+		if got, ok := punycode.Decode(row[1]); got != row[0] || !ok {
 			t.Errorf("decode %q: %q", row[1], got)
 		}
 	}
@@ -58,9 +60,9 @@ func TestPunycode(t *testing.T) {
 func FuzzPunycode(f *testing.F) {
 	f.Add("3B-ww4c5e180e575a65lsy2b", "å.ex")
 	f.Fuzz(func(t *testing.T, encoded, domain string) {
-		if s, ok := punycodeDecode(encoded); ok && len(encoded) < 500 {
-			again, ok := punycodeEncode(s)
-			if back, ok2 := punycodeDecode(again); !ok || !ok2 || back != s {
+		if s, ok := punycode.Decode(encoded); ok && len(encoded) < 500 {
+			again, ok := punycode.Encode(s)
+			if back, ok2 := punycode.Decode(again); !ok || !ok2 || back != s {
 				t.Errorf("%q: %q, %q", encoded, s, again)
 			}
 		}
