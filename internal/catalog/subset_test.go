@@ -81,6 +81,9 @@ func needed(list []*feature.Feature, name string) bool {
 
 // TestRooms: the rooms' rows are complete, and there is no name twice.
 func TestRooms(t *testing.T) {
+	if err := Default().Registry().Check(); err != nil {
+		t.Error(err)
+	}
 	names := map[string]string{}
 	once := func(kind, name, room, doc string) {
 		if doc == "" {

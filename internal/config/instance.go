@@ -101,6 +101,9 @@ func (r *reader) choose(i *Instance, driver string) error {
 		return r.fail(fmt.Sprintf("%s %s: cannot find %s driver \"%s\"", i.Kind, i.Name, i.Kind, driver))
 	}
 	i.Driver, i.driver = driver, d
+	if err := r.words.private(d); err != nil {
+		return err
+	}
 	for _, set := range r.words.sets[i.Kind.PrivateScope(driver)] {
 		i.Options.Add(set)
 	}

@@ -16,6 +16,31 @@ type macroTable struct {
 	values     map[string]string // of the predefined ones, once they were needed
 	defined    []Macro
 	used       func(name, value string) // told of each macro that is replaced; may be nil
+	first      byteSet                  // the first bytes of the names of defined, as far as they were looked at
+	looked     int
+}
+
+// byteSet is a set of bytes.
+type byteSet [256]bool
+
+// mayBeDefined tells whether the name of a defined macro may stand in s: most lines hold none, and there may be hundreds of macros.
+func (t *macroTable) mayBeDefined(s string) bool {
+	for ; t.looked < len(t.defined); t.looked++ {
+		if name := t.defined[t.looked].Name; name != "" {
+			t.first[name[0]] = true
+		}
+	}
+	for i := range len(s) {
+		if !t.first[s[i]] {
+			continue
+		}
+		for j := range t.defined {
+			if strings.HasPrefix(s[i:], t.defined[j].Name) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func newMacroTable(predefined func() []Macro, commandLine []Macro) macroTable {
@@ -48,7 +73,11 @@ func (t *macroTable) expand(line string, continued bool) (out string, replaced b
 		head = definitionHead(line)
 	}
 	rest, replaced := t.expandBuiltin(line[head:])
-	for _, m := range t.defined {
+	defined := t.defined
+	if !t.mayBeDefined(rest) {
+		defined = nil
+	}
+	for _, m := range defined {
 		if strings.Contains(rest, m.Name) {
 			if t.used != nil {
 				t.used(m.Name, m.Value)

@@ -141,11 +141,39 @@ type words struct {
 	options map[option.Scope]map[string]*word
 	sets    map[option.Scope][]option.Set
 	drivers [kinds]map[string]*Driver
+	sorted  map[*Driver]bool // those whose own options are in the tables
 }
 
-// newWords sorts the registry. An option that is declared twice is a mistake of the program.
+// private sees to the tables of a driver's own options: most configurations use few of the drivers that there are.
+func (w *words) private(d *Driver) error {
+	if w.sorted[d] {
+		return nil
+	}
+	w.sorted[d] = true
+	scope := d.Kind.PrivateScope(d.Name)
+	for _, set := range d.Options {
+		if set == nil {
+			continue
+		}
+		if err := w.add(scope, set); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Check says which option is declared twice in a registry, or is an alias of none: mistakes of the program.
+func (r *Registry) Check() error {
+	w, err := newWords(r)
+	for i := 0; err == nil && i < len(r.Drivers); i++ {
+		err = w.private(&r.Drivers[i])
+	}
+	return err
+}
+
+// newWords sorts the registry; drivers' own options are sorted when one is chosen. An option that is declared twice is a mistake of the program.
 func newWords(registry *Registry) (*words, error) {
-	w := &words{options: map[option.Scope]map[string]*word{}, sets: map[option.Scope][]option.Set{}}
+	w := &words{options: map[option.Scope]map[string]*word{}, sets: map[option.Scope][]option.Set{}, sorted: map[*Driver]bool{}}
 	for _, set := range registry.Sets {
 		if err := w.add(set.At(), set); err != nil {
 			return nil, err
@@ -160,14 +188,6 @@ func newWords(registry *Registry) (*words, error) {
 	for i := range registry.Drivers {
 		d := &registry.Drivers[i]
 		w.drivers[d.Kind][d.Name] = d
-		for _, set := range d.Options {
-			if set == nil {
-				continue
-			}
-			if err := w.add(d.Kind.PrivateScope(d.Name), set); err != nil {
-				return nil, err
-			}
-		}
 	}
 	return w, nil
 }
@@ -186,17 +206,19 @@ func (w *words) addDriverRow(k Kind) error {
 }
 
 func (w *words) add(scope option.Scope, set option.Set) error {
+	rows := set.Describe()
 	table := w.options[scope]
 	if table == nil {
-		table = map[string]*word{}
+		table = make(map[string]*word, len(rows))
 		w.options[scope] = table
 	}
-	rows := set.Describe()
-	for _, d := range rows {
+	list := make([]word, len(rows))
+	for i, d := range rows {
 		if table[d.Name] != nil {
 			return fmt.Errorf("option %q is declared twice at %s", d.Name, scope)
 		}
-		table[d.Name] = &word{set: set, scope: scope, description: d}
+		list[i] = word{set: set, scope: scope, description: d}
+		table[d.Name] = &list[i]
 	}
 	for _, d := range rows {
 		if d.AliasOf == "" {

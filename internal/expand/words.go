@@ -53,8 +53,10 @@ func (n *names) maybe(name string) bool {
 
 // fill puts all rows into the maps. Items and conditions of the simple kind are wrapped as lazy ones.
 func (w *words) fill(rows Words) error {
-	w.variables, w.items = map[string]*Variable{}, map[string]*LazyItem{}
-	w.operators, w.conditions = map[string]*Operator{}, map[string]*LazyCondition{}
+	w.variables = make(map[string]*Variable, len(rows.Variables))
+	w.items = make(map[string]*LazyItem, len(rows.Items)+len(rows.LazyItems))
+	w.operators = make(map[string]*Operator, len(rows.Operators))
+	w.conditions = make(map[string]*LazyCondition, len(rows.Conditions)+len(rows.LazyConditions))
 	var twice []string
 	for i := range rows.Variables {
 		v := &rows.Variables[i]
