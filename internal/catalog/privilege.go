@@ -7,6 +7,7 @@ import (
 
 	"exigo/internal/config"
 	"exigo/internal/eventlog"
+	"exigo/internal/feature"
 	"exigo/internal/steward"
 )
 
@@ -24,6 +25,20 @@ func (s *Server) GiveUpRoot(ctx context.Context, ports []int) error {
 	st.Drivers, st.World = s.Catalog.Transports, s.World
 	s.Steward = st
 	s.Deliverer.Steward = s.deliverySteward()
+	return nil
+}
+
+// Begin lets the rooms start what they keep running. perl is what the command line says about that room: "s", "d" or nothing. It is
+// called after GiveUpRoot.
+func (s *Server) Begin(ctx context.Context, perl string) error {
+	for _, f := range s.Catalog.Features {
+		if f.Start == nil {
+			continue
+		}
+		if err := f.Start(ctx, feature.Beginning{Config: s.Config, Perl: perl}); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -22,6 +22,9 @@ func (p *Program) testAddresses(ctx context.Context, o route.TestOptions) error 
 	if err := p.checksAllowed(); err != nil {
 		return err
 	}
+	if err := p.begin(ctx); err != nil {
+		return err
+	}
 	p.logToCaller()
 	call, err := p.call()
 	if err != nil {

@@ -74,6 +74,7 @@ type Arguments struct {
 	InetdWait     string // -bw
 	QueueTimes    []time.Duration
 	Tag           string // -L
+	Perl          string // -ps, -pd: "s", "d"
 	MessageSet    string // -Mset
 	MoveTo        string // -MG
 }

@@ -144,7 +144,8 @@ func submissionRows() []optionRow {
 		{"-os", false, interval(func(a *Arguments, r string) bool { return setTime(&a.Submission.SMTPTimeout, r) })},
 		{"-p", false, func(p *parser, w, rest string) error {
 			if rest == "d" || rest == "s" {
-				return nil // perl start options
+				p.a.Perl = rest
+				return nil
 			}
 			p.a.Submission.Protocol, p.a.Submission.HostName, _ = strings.Cut(rest, ":")
 			return nil

@@ -90,6 +90,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 		return d.fatal("%v", err)
 	}
 	defer d.Server.Close()
+	if err := d.Program.begin(ctx); err != nil {
+		return d.fatal("%v", err)
+	}
 	if err := d.Server.Log.Check(); err != nil {
 		return d.fatal("%v", err)
 	}
@@ -330,6 +333,9 @@ func (d *Daemon) reload(ctx context.Context) {
 	if err != nil {
 		old.Log.Write(eventlog.Entry{To: eventlog.Main | eventlog.Panic, Text: err.Error(), Continued: true})
 		return
+	}
+	if err := fresh.Begin(ctx, d.Arguments.Perl); err != nil {
+		fresh.Log.Panicf("", "%v", err)
 	}
 	d.mu.Lock()
 	d.Server = fresh

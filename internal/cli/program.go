@@ -132,7 +132,18 @@ func (p *Program) prepare(ctx context.Context) error {
 		return nil
 	}
 	p.Server.Delivery, p.Server.DontDeliver = p.delivery(), p.Arguments.NoDelivery
-	return p.Server.GiveUpRoot(ctx, nil)
+	if err := p.Server.GiveUpRoot(ctx, nil); err != nil {
+		return err
+	}
+	return p.begin(ctx)
+}
+
+// begin lets the rooms start what they keep running. Modes that give root up, or become the caller, do that first.
+func (p *Program) begin(ctx context.Context) error {
+	if p.Remote {
+		return nil
+	}
+	return p.Server.Begin(ctx, p.Arguments.Perl)
 }
 
 func (p *Program) finish(ctx context.Context) {

@@ -15,6 +15,9 @@ func (p *Program) rewriteTest(ctx context.Context) error {
 	if len(p.Arguments.Operands) == 0 {
 		return exitf(1, "-brw needs an address argument")
 	}
+	if err := p.begin(ctx); err != nil {
+		return err
+	}
 	p.logToStderr()
 	s := p.Server.Scope(ctx, nil)
 	failed := false

@@ -180,6 +180,9 @@ func (p *Program) hostTest(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := p.begin(ctx); err != nil {
+		return err
+	}
 	call.Caller.Trusted = true
 	noun := p.Server.Receiver.LocalSession(call)
 	noun.Host, noun.Port, noun.Local = host, port, false

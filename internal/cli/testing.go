@@ -27,6 +27,9 @@ func (p *Program) expand(ctx context.Context) error {
 	if m == nil { // the body of a message is read when it is asked for, from files of our own
 		err = p.becomeCaller()
 	}
+	if err == nil {
+		err = p.begin(ctx)
+	}
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"exigo/internal/acl"
 	"exigo/internal/bounce"
+	"exigo/internal/config"
 	"exigo/internal/eventlog"
 	"exigo/internal/expand"
 	"exigo/internal/lookup"
@@ -32,6 +33,10 @@ type Feature struct {
 	Needs []string
 	// Macros are names to predefine beside _HAVE_SUPPORT and those of the options, "NAME=value" or without a value of their own.
 	Macros []string
+
+	// Start runs when the program begins work that may expand strings or handle messages, and in the daemon again after SIGHUP: root has
+	// been given up by then, if it is going to be. An error ends a program that begins; a daemon that goes on logs it. May be nil.
+	Start func(ctx context.Context, b Beginning) error
 
 	// Options adds settings to any scope of the configuration.
 	Options []option.Set
@@ -67,6 +72,13 @@ type Feature struct {
 	Tags []eventlog.Tag
 	// Bounce are per-recipient fields of delivery reports.
 	Bounce []bounce.Field
+}
+
+// Beginning is the moment at which a configuration is put to work.
+type Beginning struct {
+	Config *config.Config
+	// Perl is what the command line says about the interpreter (spec 5.3): "s" after -ps, "d" after -pd, else "".
+	Perl string
 }
 
 // Verifier makes verdicts of one method. So a room can read the verdict of another one without knowing it: acl.Services.EnsureVerdict.

@@ -31,10 +31,10 @@ const maxArguments = 8
 func Feature() *feature.Feature {
 	k := &keeper{}
 	return &feature.Feature{
-		Name: "perl", Support: "Perl", Doc: "Perl subroutines in expansions.",
+		Name: "perl", Support: "Perl", Doc: "Perl subroutines in expansions.", Start: k.begin,
 		Options: []option.Set{option.Table[settings]{Scope: "main", Rows: []option.Row[settings]{
 			{Name: "perl_startup", Field: func(s *settings) any { return &s.startup }, Doc: "Perl code that defines the subroutines."},
-			{Name: "perl_at_start", Field: func(s *settings) any { return &s.atStart }, Doc: "Accepted; the interpreter starts when it is needed."},
+			{Name: "perl_at_start", Field: func(s *settings) any { return &s.atStart }, Doc: "Start the interpreter when the program starts, not when it is first needed."},
 			{Name: "perl_taintmode", Field: func(s *settings) any { return &s.taint }, Doc: "Start Perl with its taint mode."},
 		}}},
 		Items: []expand.Item{{
@@ -42,6 +42,28 @@ func Feature() *feature.Feature {
 			Examples: []expand.Example{{In: `${perl{foo}}`, Err: "A setting of perl_startup is needed when using the Perl interpreter"}},
 		}},
 	}
+}
+
+// begin ends an interpreter that was started for an earlier reading of the configuration, since the code it runs may have changed in its
+// file, and starts one if the configuration or the command line wants that.
+func (k *keeper) begin(ctx context.Context, b feature.Beginning) error {
+	o := *option.Of[settings](b.Config.MainOptions())
+	early := (o.atStart || b.Perl == "s") && b.Perl != "d" && strings.TrimSpace(o.startup) != ""
+	if !early && !k.running.Load() {
+		return nil
+	}
+	release, err := k.claim(ctx)
+	if err != nil {
+		return err
+	}
+	k.end()
+	release()
+	if early {
+		if _, release, err = k.take(ctx, o); err == nil {
+			release()
+		}
+	}
+	return err
 }
 
 // inCall is the state of a scope while a subroutine runs for it: calls within the call go to the same interpreter.

@@ -6,8 +6,10 @@ import (
 	"strings"
 	"testing"
 
+	configuration "exigo/internal/config"
 	"exigo/internal/expand"
 	"exigo/internal/expand/builtin"
+	"exigo/internal/feature"
 	"exigo/internal/option"
 	"exigo/internal/outside"
 )
@@ -87,5 +89,40 @@ func TestTaintModeAndTrouble(t *testing.T) {
 	s.SetExtra("forbid_perl", expand.Value{S: "1"})
 	if _, err := s.Engine.Expand(s, "${perl{foo}}"); err == nil || err.Error() != "Perl calls are not permitted" {
 		t.Errorf("forbidden: %v", err)
+	}
+}
+
+// TestStart: the interpreter starts early when the option or the command line says so, and anew after SIGHUP, as its code may be in a file.
+func TestStart(t *testing.T) {
+	scope(t, settings{})
+	for _, c := range []struct {
+		s     settings
+		perl  string
+		early bool
+	}{
+		{settings{startup: code}, "", false}, {settings{startup: code}, "s", true}, {settings{startup: code, atStart: true}, "", true},
+		{settings{startup: code, atStart: true}, "d", false}, {settings{atStart: true}, "s", false},
+	} {
+		k := &keeper{}
+		begin := func() {
+			t.Helper()
+			if err := k.begin(context.Background(), feature.Beginning{Config: &configuration.Config{Main: option.Bag{reflect.TypeFor[settings](): &c.s}}, Perl: c.perl}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		begin()
+		first := k.p
+		if (first != nil) != c.early {
+			t.Errorf("%v -p%s: started: %v", c.s.atStart, c.perl, first != nil)
+		}
+		begin()
+		if k.p == first && c.early || c.early && !first.dead() {
+			t.Errorf("%v -p%s: not started anew", c.s.atStart, c.perl)
+		}
+		k.end()
+	}
+	bad := feature.Beginning{Config: &configuration.Config{Main: option.Bag{reflect.TypeFor[settings](): &settings{startup: "sub {"}}}, Perl: "s"}
+	if err := (&keeper{}).begin(context.Background(), bad); err == nil || !strings.HasPrefix(err.Error(), "error in perl_startup code: ") {
+		t.Errorf("malformed code: %v", err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -38,14 +39,16 @@ const maxFrame = 64 << 20
 
 // keeper keeps the interpreter and gives it to one call after another.
 type keeper struct {
-	mutex sync.Mutex // guards running and what it runs
-	busy  chan struct{}
-	p     *process
-	of    settings
+	mutex   sync.Mutex // guards busy's making
+	busy    chan struct{}
+	running atomic.Bool // p was set once
+	// p and of belong to who put something into busy.
+	p  *process
+	of settings
 }
 
-// take gives the interpreter for these settings, started if need be. release gives it back.
-func (k *keeper) take(ctx context.Context, o settings) (p *process, release func(), err error) {
+// claim waits until the interpreter is free; release gives it back.
+func (k *keeper) claim(ctx context.Context) (release func(), err error) {
 	k.mutex.Lock()
 	if k.busy == nil {
 		k.busy = make(chan struct{}, 1)
@@ -54,12 +57,26 @@ func (k *keeper) take(ctx context.Context, o settings) (p *process, release func
 	select {
 	case k.busy <- struct{}{}:
 	case <-ctx.Done():
-		return nil, nil, expand.Defer("%s", ctx.Err())
+		return nil, expand.Defer("%s", ctx.Err())
 	}
-	release = func() { <-k.busy }
-	if k.p != nil && (k.of != o || k.p.dead()) {
+	return func() { <-k.busy }, nil
+}
+
+// end ends the interpreter, which was claimed.
+func (k *keeper) end() {
+	if k.p != nil {
 		k.p.kill()
 		k.p = nil
+	}
+}
+
+// take gives the interpreter for these settings, started if need be. release gives it back.
+func (k *keeper) take(ctx context.Context, o settings) (p *process, release func(), err error) {
+	if release, err = k.claim(ctx); err != nil {
+		return nil, nil, err
+	}
+	if k.p != nil && (k.of != o || k.p.dead()) {
+		k.end()
 	}
 	if k.p == nil {
 		if k.p, err = start(o); err != nil {
@@ -67,6 +84,7 @@ func (k *keeper) take(ctx context.Context, o settings) (p *process, release func
 			return nil, nil, err
 		}
 		k.of = o
+		k.running.Store(true)
 	}
 	return k.p, release, nil
 }
@@ -115,6 +133,7 @@ func start(o settings) (*process, error) {
 	command := exec.Command(path, arguments...)
 	command.ExtraFiles = []*os.File{requests, answers} // descriptors 3 and 4
 	command.Stdout, command.Stderr = os.Stdout, os.Stderr
+	command.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "EXIGO_") }) // that is between our processes
 	err = command.Start()
 	requests.Close()
 	answers.Close()
