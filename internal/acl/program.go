@@ -195,14 +195,6 @@ type nesting struct {
 	level int
 }
 
-// enter notes that an ACL runs in the scope, and returns the function that takes it back.
-func (r *Run) enter() func() {
-	n := mail.State[nesting](&r.Scope.Bag)
-	old := *n
-	*n = nesting{phase: r.Phase, level: r.depth + 1}
-	return func() { *n = old }
-}
-
 // withArguments runs an ACL with $acl_arg1 and so on set.
 func (r *Run) withArguments(name string, arguments []mail.Value) Verdict {
 	old := r.Scope.ACLArguments

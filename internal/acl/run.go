@@ -59,23 +59,39 @@ func (r *Run) Deferred(text string) Verdict {
 	return Defer
 }
 
-// debug tells a trace (-bh, -d) what goes on.
+// tracing tells whether there is a trace (-bh, -d). What passes values to debug asks first, where it is run for each statement: to put them
+// into interfaces takes memory.
+func (r *Run) tracing() bool { return r.Scope.Debug != nil }
+
+// debug tells a trace what goes on.
 func (r *Run) debug(format string, args ...any) {
 	if r.Scope.Debug != nil {
 		r.Scope.Debug(strings.Repeat(" ", r.depth)+format, args...)
 	}
 }
 
+// traceEnd tells a trace how an ACL ended.
+func (r *Run) traceEnd(name, how string) {
+	if r.tracing() {
+		r.debug("end of %s: %s", name, how)
+	}
+}
+
 // run obeys the statements of an ACL.
 func (r *Run) run(l *accessList) Verdict {
-	defer r.enter()()
-	if r.depth == 0 {
+	n := mail.State[nesting](&r.Scope.Bag)
+	around := *n
+	*n = nesting{phase: r.Phase, level: r.depth + 1}
+	defer func() { *n = around }()
+	if r.depth == 0 && r.tracing() {
 		r.debug("using %s", l.name)
 	}
 	for i := range l.statements {
 		st := &l.statements[i]
 		r.UserMessage, r.LogMessage = "", ""
-		r.debug("processing \"%s\" (%s %d)", st.verb, st.file, st.line)
+		if r.tracing() {
+			r.debug("processing \"%s\" (%s %d)", st.verb, st.file, st.line)
+		}
 		r.Verb = st.verb
 		verdict, endpass := r.conditions(st)
 		r.setVerifyMessage("")
@@ -90,13 +106,13 @@ func (r *Run) run(l *accessList) Verdict {
 			return final
 		}
 	}
-	r.debug("end of %s: implicit DENY", l.name)
+	r.traceEnd(l.name, "implicit DENY")
 	return Fail
 }
 
 // trace says how the conditions of a statement came out.
 func (r *Run) trace(st *statement, verdict Verdict, name string) {
-	if r.Scope.Debug == nil {
+	if !r.tracing() {
 		return
 	}
 	text := map[Verdict]string{OK: "succeeded", Fail: "failed", Defer: "deferred", Error: "error",
@@ -110,7 +126,7 @@ func (r *Run) obey(st *statement, verdict Verdict, endpass bool, name string) (f
 	switch st.verb {
 	case Accept:
 		if held {
-			r.debug("end of %s: ACCEPT", name)
+			r.traceEnd(name, "ACCEPT")
 			return verdict, true
 		}
 		if endpass {
@@ -119,7 +135,7 @@ func (r *Run) obey(st *statement, verdict Verdict, endpass bool, name string) (f
 		}
 	case DiscardVerb:
 		if held {
-			r.debug("end of %s: DISCARD", name)
+			r.traceEnd(name, "DISCARD")
 			return Discard, true
 		}
 		if endpass {
@@ -128,22 +144,22 @@ func (r *Run) obey(st *statement, verdict Verdict, endpass bool, name string) (f
 		}
 	case DeferVerb:
 		if verdict == OK {
-			r.debug("end of %s: DEFER", name)
+			r.traceEnd(name, "DEFER")
 			return Defer, true
 		}
 	case Deny:
 		if verdict == OK {
-			r.debug("end of %s: DENY", name)
+			r.traceEnd(name, "DENY")
 			return Fail, true
 		}
 	case Drop:
 		if verdict == OK {
-			r.debug("end of %s: DROP", name)
+			r.traceEnd(name, "DROP")
 			return FailDrop, true
 		}
 	case Require:
 		if verdict != OK {
-			r.debug("end of %s: not OK", name)
+			r.traceEnd(name, "not OK")
 			return verdict, true
 		}
 	case Warn:
@@ -160,11 +176,15 @@ func (r *Run) conditions(st *statement) (verdict Verdict, endpass bool) {
 		c := &st.clauses[i]
 		switch c.row.Name {
 		case "message":
-			r.debug("  message: %s", c.argument)
+			if r.tracing() {
+				r.debug("  message: %s", c.argument)
+			}
 			userMessage = c.argument
 			continue
 		case "log_message":
-			r.debug("l_message: %s", c.argument)
+			if r.tracing() {
+				r.debug("l_message: %s", c.argument)
+			}
 			logMessage = c.argument
 			continue
 		case "endpass":
@@ -192,7 +212,7 @@ func (r *Run) condition(c *clause) Verdict {
 		}
 		argument = v
 	}
-	if r.Scope.Debug != nil {
+	if r.tracing() {
 		r.traceCheck(c, argument.S)
 	}
 	if !c.row.Phases.Has(r.Phase) && r.Phase != Expansion {

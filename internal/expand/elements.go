@@ -23,9 +23,9 @@ type Elements struct {
 }
 
 // NewElements begins with a list.
-func NewElements(text string) *Elements {
-	text = strings.TrimLeft(text, listSpace)
-	l := &Elements{rest: text, Separator: ':'}
+func NewElements(text string) Elements {
+	text = trimLeft(text)
+	l := Elements{rest: text, Separator: ':'}
 	if text != "" && text[0] == '<' {
 		if len(text) == 1 {
 			l.rest = ""
@@ -37,7 +37,25 @@ func NewElements(text string) *Elements {
 	return l
 }
 
+// listSpace is the white space around items.
 const listSpace = " \t\n\v\f\r"
+
+func isSpace(c byte) bool { return c == ' ' || c >= '\t' && c <= '\r' }
+
+// trimLeft and trimRight drop white space; package strings makes a set of it each time.
+func trimLeft(text string) string {
+	for text != "" && isSpace(text[0]) {
+		text = text[1:]
+	}
+	return text
+}
+
+func trimRight(text string) string {
+	for text != "" && isSpace(text[len(text)-1]) {
+		text = text[:len(text)-1]
+	}
+	return text
+}
 
 func isPunctuation(c byte) bool {
 	return c > ' ' && c < 0x7f && !(c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z')
@@ -45,7 +63,7 @@ func isPunctuation(c byte) bool {
 
 // Next returns the next item. ok is false at the end; what follows the last separator is an item only if it is not empty.
 func (l *Elements) Next() (item string, ok bool) {
-	for l.rest != "" && l.rest[0] != l.Separator && strings.IndexByte(listSpace, l.rest[0]) >= 0 {
+	for l.rest != "" && l.rest[0] != l.Separator && isSpace(l.rest[0]) {
 		l.rest = l.rest[1:]
 	}
 	if l.rest == "" {
@@ -55,11 +73,11 @@ func (l *Elements) Next() (item string, ok bool) {
 	end := strings.IndexByte(l.rest, l.Separator)
 	if end < 0 {
 		item, l.rest = l.rest, ""
-		return strings.TrimRight(item, listSpace), true
+		return trimRight(item), true
 	}
 	if control || end+1 >= len(l.rest) || l.rest[end+1] != l.Separator {
 		item, l.rest = l.rest[:end], l.rest[end+1:]
-		return strings.TrimRight(item, listSpace), true
+		return trimRight(item), true
 	}
 	var b strings.Builder
 	i := 0
@@ -72,7 +90,7 @@ func (l *Elements) Next() (item string, ok bool) {
 		b.WriteByte(l.rest[i])
 	}
 	l.rest = l.rest[min(i, len(l.rest)):]
-	return strings.TrimRight(b.String(), listSpace), true
+	return trimRight(b.String()), true
 }
 
 // AppendElement adds an item to a list that is being built, in the way map and its like write them: separators in it are

@@ -3,6 +3,7 @@ package expand
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 
 	"exigo/internal/lookup"
@@ -74,7 +75,7 @@ func (s *Scope) lookupError(key string, err error) error {
 // scopeCache keeps results for the life of a scope and those derived from it.
 type scopeCache struct {
 	lookups lookup.Cache
-	lists   map[any]any
+	lists   map[ListKey]ListResult
 }
 
 const maxLists = 2000 // results of named lists kept; beyond that the cache begins anew
@@ -82,13 +83,29 @@ const maxLists = 2000 // results of named lists kept; beyond that the cache begi
 // caches returns the scope's cache, made on first use.
 func (s *Scope) caches() *scopeCache {
 	if s.cache == nil {
-		s.cache = &scopeCache{lists: map[any]any{}}
+		s.cache = &scopeCache{lists: map[ListKey]ListResult{}}
 	}
 	return s.cache
 }
 
+// ListKey says which named list was checked for what: a list's letter and name, and a subject, or a host's address and name.
+type ListKey struct {
+	Kind          byte
+	Caseful       bool
+	Name, Subject string
+	Host          netip.Addr
+}
+
+// ListResult is the result of a check.
+type ListResult struct {
+	Matched bool
+	Data    Value
+	// Numbers are $0 and above where the check set them, else nil.
+	Numbers []Value
+}
+
 // ListCache is where package list keeps what it knows of named lists. It lives as long as the scope and those derived from it.
-func (s *Scope) ListCache() map[any]any {
+func (s *Scope) ListCache() map[ListKey]ListResult {
 	c := s.caches()
 	if len(c.lists) >= maxLists {
 		clear(c.lists)

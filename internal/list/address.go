@@ -8,24 +8,23 @@ import (
 	"exigo/internal/mail"
 )
 
-// addressSubject is an address taken apart. domainOnly marks the subject of a domain list that $domain is set to.
+// addressSubject is an address taken apart.
 type addressSubject struct {
 	local, domain string // as given; in small letters
 	at            bool   // there is an @
-	domainOnly    bool
 }
 
-func addressScan(s *expand.Scope, address string) *scan {
-	sub := &addressSubject{local: address}
+func addressScan(s *expand.Scope, address string) scan {
+	sub := addressSubject{local: address}
 	if at := strings.LastIndexByte(address, '@'); at >= 0 {
 		sub.local, sub.domain, sub.at = address[:at], lower(address[at+1:]), true
 	}
-	return &scan{s: s, kind: addresses, subject: address, address: sub, test: testAddress}
+	return scan{s: s, kind: addresses, subject: address, address: sub}
 }
 
 // whole is the address as items match it: the domain in small letters, the local part too unless case matters.
 func (sc *scan) whole() string {
-	a := sc.address
+	a := &sc.address
 	if !a.at {
 		return sc.localPart()
 	}
@@ -40,11 +39,6 @@ func (sc *scan) localPart() string {
 }
 
 // testAddress tests an item of an address list (spec 10.20).
-func testAddress(sc *scan, item string) (verdict, mail.Value, string, error) {
-	v, data, err := sc.testAddress(item)
-	return v, data, "", err
-}
-
 func (sc *scan) testAddress(item string) (verdict, mail.Value, error) {
 	switch {
 	case item == "":
@@ -115,7 +109,7 @@ func (sc *scan) parts(item string) (verdict, mail.Value, error) {
 	case strings.HasPrefix(domain, "+"):
 		v, data, err = inner.named(domain)
 	default:
-		v, data, _, err = testString(inner, domain)
+		v, data, _, err = inner.testString(domain)
 	}
 	sc.s.Numbers = numbers
 	sc.noCache = sc.noCache || inner.noCache
@@ -163,7 +157,7 @@ func (sc *scan) byDomain(item string) (verdict, mail.Value, error) {
 			list = list[:max(at, 0)]
 		}
 		numbers := sc.s.Numbers
-		inner := &scan{s: sc.s, kind: localParts, subject: sc.address.local, caseful: sc.caseful, test: testString, depth: sc.depth + 1, tainted: found.Data.Tainted}
+		inner := scan{s: sc.s, kind: localParts, subject: sc.address.local, caseful: sc.caseful, depth: sc.depth + 1, tainted: found.Data.Tainted}
 		m, decided, err := inner.chained(list)
 		sc.s.Numbers = numbers
 		switch {

@@ -12,7 +12,8 @@ import (
 	"exigo/internal/outside"
 )
 
-// hostSubject is the host that is checked. Without addressOnly its names are found when an item needs them.
+// hostSubject is the host that is checked. Its name is the subject of the scan; where there is none, and without addressOnly, names are found
+// when an item needs them.
 type hostSubject struct {
 	address     netip.Addr
 	names       []string
@@ -22,7 +23,8 @@ type hostSubject struct {
 // Host checks a host against a host list. An invalid address means that no host is involved (a local submission). name is the
 // host's name if it is known; "" has it found by reverse DNS when an item needs it.
 func Host(s *expand.Scope, list, name string, addr netip.Addr) (Match, error) {
-	return hostScan(s, name, addr, false).run(list, true)
+	sc := hostScan(s, name, addr, false)
+	return sc.run(list, true)
 }
 
 // FindHostName looks the name of a session's client up (see expand.Scope.FindHostName) for a session that need not be the scope's.
@@ -33,21 +35,13 @@ func FindHostName(s *expand.Scope, c *mail.Session) mail.NameLookup {
 }
 
 // hostScan is the scan for a host; with addressOnly (match_ip, lists of addresses) names are not looked up.
-func hostScan(s *expand.Scope, name string, addr netip.Addr, addressOnly bool) *scan {
-	h := &hostSubject{address: addr.Unmap(), addressOnly: addressOnly}
-	if name != "" {
-		h.names = []string{lower(name)}
-	}
-	subject := ""
-	if addr.IsValid() {
-		subject = h.address.String() + " " + name
-	}
-	return &scan{s: s, kind: hosts, subject: subject, host: h, test: testHost}
+func hostScan(s *expand.Scope, name string, addr netip.Addr, addressOnly bool) scan {
+	return scan{s: s, kind: hosts, subject: name, host: hostSubject{address: addr.Unmap(), addressOnly: addressOnly}}
 }
 
 // testHost tests an item of a host list (spec 10.11 to 10.19).
-func testHost(sc *scan, item string) (verdict, mail.Value, string, error) {
-	h := sc.host
+func (sc *scan) testHost(item string) (verdict, mail.Value, string, error) {
+	h := &sc.host
 	switch {
 	case item == "":
 		return toVerdict(!h.address.IsValid()), mail.Value{}, "", nil
@@ -236,7 +230,10 @@ func (sc *scan) byName(item string, test func(name string) (verdict, mail.Value,
 
 // hostNames gives the names of the host: the one that was given, the client's, or what a reverse lookup finds.
 func (sc *scan) hostNames() ([]string, mail.NameLookup) {
-	h := sc.host
+	h := &sc.host
+	if len(h.names) == 0 && sc.subject != "" {
+		h.names = []string{lower(sc.subject)}
+	}
 	if len(h.names) > 0 {
 		return h.names, mail.NameFound
 	}

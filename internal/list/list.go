@@ -58,13 +58,12 @@ type scan struct {
 	s    *expand.Scope
 	kind kind
 	// subject is what is looked for, for the cache and in messages; caseful compares local parts with regard to case.
-	subject string
-	caseful bool
-	// test tests an item that is not one of the general forms. The string is the reason for unknown.
-	test func(sc *scan, item string) (verdict, mail.Value, string, error)
+	subject   string
+	caseful   bool
+	setDomain bool // while a list of domains is expanded, $domain is the subject
 	// parts of addresses, the host at hand
-	address *addressSubject
-	host    *hostSubject
+	address addressSubject
+	host    hostSubject
 
 	single  bool   // there is one item, whatever is in it
 	tainted bool   // the list is
@@ -82,35 +81,36 @@ const maxDepth = 30 // of named lists in named lists
 // [*expand.Error]: temporary if something deferred or the list is wrong (Exim defers then, too). Its text may be empty when the
 // reason was written to the panic log. $0 and above are set by wildcards, regular expressions and partial lookups.
 func Domain(s *expand.Scope, list, domain string) (Match, error) {
-	return domainScan(s, domain, true).run(list, true)
+	sc := domainScan(s, domain, true)
+	return sc.run(list, true)
 }
 
 // SenderDomain is Domain for sender_domains: $domain stays as it is.
 func SenderDomain(s *expand.Scope, list, domain string) (Match, error) {
-	return domainScan(s, domain, false).run(list, true)
+	sc := domainScan(s, domain, false)
+	return sc.run(list, true)
 }
 
-func domainScan(s *expand.Scope, domain string, setDomain bool) *scan {
-	sc := &scan{s: s, kind: domains, subject: lower(domain), test: testString}
-	if setDomain {
-		sc.address = &addressSubject{domainOnly: true}
-	}
-	return sc
+func domainScan(s *expand.Scope, domain string, setDomain bool) scan {
+	return scan{s: s, kind: domains, subject: lower(domain), setDomain: setDomain}
 }
 
 // LocalPart checks a local part against a local part list.
 func LocalPart(s *expand.Scope, list, localPart string, caseful bool) (Match, error) {
-	return (&scan{s: s, kind: localParts, subject: localPart, caseful: caseful, test: testString}).run(list, true)
+	sc := scan{s: s, kind: localParts, subject: localPart, caseful: caseful}
+	return sc.run(list, true)
 }
 
 // String checks a string against a list of strings with wildcards, regular expressions and lookups, without regard to case.
 func String(s *expand.Scope, list, subject string) (Match, error) {
-	return (&scan{s: s, kind: plain, subject: subject, test: testString}).run(list, true)
+	sc := scan{s: s, kind: plain, subject: subject}
+	return sc.run(list, true)
 }
 
 // Address checks an address ("" is a bounce's sender) against an address list.
 func Address(s *expand.Scope, list, address string) (Match, error) {
-	return addressScan(s, address).run(list, true)
+	sc := addressScan(s, address)
+	return sc.run(list, true)
 }
 
 // AddressPattern tests an address against a single pattern of an address list, expanded, with regard to the case of local parts.
@@ -142,7 +142,7 @@ func (sc *scan) fail(format string, args ...any) error {
 
 // run expands a list, unless it is to be taken as it stands, and scans it.
 func (sc *scan) run(list string, expanded bool) (Match, error) {
-	if expanded && strings.ContainsAny(list, `$\`) {
+	if expanded && (strings.IndexByte(list, '$') >= 0 || strings.IndexByte(list, '\\') >= 0) {
 		v, err := sc.expand(list)
 		if errors.Is(err, expand.ErrForced) {
 			return Match{}, nil // assume that the subject is not in the list
@@ -164,7 +164,7 @@ func (sc *scan) run(list string, expanded bool) (Match, error) {
 func (sc *scan) expand(list string) (mail.Value, error) {
 	if strings.IndexByte(list, '$') >= 0 {
 		sc.noCache = true
-		if sc.kind == domains && sc.address != nil {
+		if sc.setDomain {
 			defer sc.s.SetExtra("domain", mail.Taint(sc.subject))()
 		}
 	}
@@ -234,7 +234,7 @@ func (sc *scan) item(item string, negated bool) (m Match, decided bool, err erro
 			return Match{Matched: negated, Data: data}, true, nil
 		}
 	default:
-		if v, data, reason, err = sc.test(sc, item); sc.tainted {
+		if v, data, reason, err = sc.test(item); sc.tainted {
 			data.Tainted = true
 		}
 	}
@@ -247,6 +247,18 @@ func (sc *scan) item(item string, negated bool) (m Match, decided bool, err erro
 		return Match{}, false, nil
 	}
 	return Match{Matched: !negated, Data: data}, true, nil
+}
+
+// test tests an item that is not one of the general forms. The string is the reason for unknown.
+func (sc *scan) test(item string) (verdict, mail.Value, string, error) {
+	switch sc.kind {
+	case hosts:
+		return sc.testHost(item)
+	case addresses:
+		v, data, err := sc.testAddress(item)
+		return v, data, "", err
+	}
+	return sc.testString(item)
 }
 
 // deferred obeys +include_defer and +ignore_defer.
@@ -274,18 +286,6 @@ func (sc *scan) unknown(reason string) (Match, bool, error) {
 	return Match{}, true, nil
 }
 
-// cacheKey is the key of a result about a named list in the scope's cache.
-type cacheKey struct {
-	kind          kind
-	name, subject string
-	caseful       bool
-}
-
-type cacheEntry struct {
-	match   Match
-	numbers []mail.Value
-}
-
 // named checks a named list, with the result of an earlier check if that was the same for certain.
 func (sc *scan) named(item string) (verdict, mail.Value, error) {
 	name := item[1:]
@@ -299,17 +299,18 @@ func (sc *scan) named(item string) (verdict, mail.Value, error) {
 	if sc.depth >= maxDepth {
 		return no, mail.Value{}, sc.fail("named lists are nested too deeply at \"%s\"", item)
 	}
-	key := cacheKey{sc.kind, name, sc.subject, sc.caseful}
+	key := expand.ListKey{Kind: byte(sc.kind), Name: name, Subject: sc.subject, Host: sc.host.address, Caseful: sc.caseful}
 	cache := sc.s.ListCache()
-	if e, ok := cache[key].(cacheEntry); ok {
-		if e.numbers != nil {
-			sc.s.Numbers = e.numbers
+	if e, ok := cache[key]; ok {
+		if e.Numbers != nil {
+			sc.s.Numbers = e.Numbers
 		}
-		return toVerdict(e.match.Matched), e.match.Data, nil
+		return toVerdict(e.Matched), e.Data, nil
 	}
-	inner := &scan{s: sc.s, kind: sc.kind, subject: sc.subject, caseful: sc.caseful, test: sc.test, address: sc.address, host: sc.host, depth: sc.depth + 1}
+	inner := scan{s: sc.s, kind: sc.kind, subject: sc.subject, caseful: sc.caseful, setDomain: sc.setDomain, address: sc.address, host: sc.host, depth: sc.depth + 1}
 	before := sc.s.Numbers
 	m, err := inner.run(text, true)
+	sc.host.names = inner.host.names
 	if err != nil {
 		return no, mail.Value{}, err
 	}
@@ -321,9 +322,9 @@ func (sc *scan) named(item string) (verdict, mail.Value, error) {
 	if inner.noCache {
 		sc.noCache = true
 	} else {
-		e := cacheEntry{match: m}
+		e := expand.ListResult{Matched: m.Matched, Data: m.Data}
 		if m.Matched && !sameNumbers(before, sc.s.Numbers) {
-			e.numbers = sc.s.Numbers
+			e.Numbers = sc.s.Numbers
 		}
 		cache[key] = e
 	}
@@ -360,7 +361,7 @@ func (sc *scan) file(path string) (verdict, mail.Value, string, error) {
 		if line == "" {
 			continue
 		}
-		v, _, reason, err := sc.test(sc, line)
+		v, _, reason, err := sc.test(line)
 		switch {
 		case err != nil || v == unknown:
 			return v, mail.Value{}, reason, err

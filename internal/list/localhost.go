@@ -112,7 +112,8 @@ func (sc *scan) isLocalHost(name, ignore string) (bool, error) {
 	}
 	for _, a := range list {
 		if ignore != "" {
-			m, err := hostScan(sc.s, "", a, true).run(ignore, false)
+			ignored := hostScan(sc.s, "", a, true)
+			m, err := ignored.run(ignore, false)
 			if err != nil {
 				return false, err
 			}

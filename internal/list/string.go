@@ -37,7 +37,7 @@ func systemText(err error) string {
 }
 
 // testString tests an item of a list of domains, local parts or strings (spec 10.9, 10.22).
-func testString(sc *scan, item string) (verdict, mail.Value, string, error) {
+func (sc *scan) testString(item string) (verdict, mail.Value, string, error) {
 	if sc.kind == domains && strings.HasPrefix(item, "@") {
 		if v, data, ok, err := sc.localHost(item); ok || err != nil {
 			return v, data, "", err

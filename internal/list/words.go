@@ -31,13 +31,16 @@ func Words() expand.Words {
 	}
 	return expand.Words{LazyConditions: []expand.LazyCondition{
 		row("match_domain", "True if a domain is in a domain list.", func(s *expand.Scope, subject mail.Value, list string) (Match, error) {
-			return domainScan(s, subject.S, true).run(list, false)
+			sc := domainScan(s, subject.S, true)
+			return sc.run(list, false)
 		}, expand.Example{In: `${if match_domain{a.b.c}{x.y.z:a.b.c:p.q.r}{yes}{no}}`, Out: "yes"}),
 		row("match_address", "True if an address is in an address list.", func(s *expand.Scope, subject mail.Value, list string) (Match, error) {
-			return addressScan(s, subject.S).run(list, false)
+			sc := addressScan(s, subject.S)
+			return sc.run(list, false)
 		}, expand.Example{In: `${if match_address{A@b.c}{*.c}{yes}{no}}`, Out: "yes"}),
 		row("match_local_part", "True if a local part is in a local part list.", func(s *expand.Scope, subject mail.Value, list string) (Match, error) {
-			return (&scan{s: s, kind: localParts, subject: subject.S, test: testString}).run(list, false)
+			sc := scan{s: s, kind: localParts, subject: subject.S}
+			return sc.run(list, false)
 		}, expand.Example{In: `${if match_local_part {bill} {alice : bill : charlotte : dave} {$value}}`, Out: "bill"}),
 		row("match_ip", "True if an IP address is in a host list of addresses.", matchIP,
 			expand.Example{In: `${if match_ip{1.2.3.4}{1.2.3.4:5.6.7.8}{y}{n}}`, Out: "y"},
@@ -53,7 +56,8 @@ func matchIP(s *expand.Scope, subject mail.Value, list string) (Match, error) {
 			return Match{}, expand.Fail("\"%s\" is not an IP address", subject.S)
 		}
 	}
-	return hostScan(s, "", a, true).run(list, false)
+	sc := hostScan(s, "", a, true)
+	return sc.run(list, false)
 }
 
 // completion is the message about a list that could not be checked. A mistake keeps its own.
