@@ -112,7 +112,7 @@ func (r *Run) internal(text string) Verdict {
 		}
 		text = v.S
 	}
-	l, err := r.program.find(strings.TrimLeft(text, " \t\n\r\f\v"))
+	l, err := r.program.find(trimSpaceLeft(text))
 	if err != nil {
 		r.LogMessage = err.Error()
 		return Error
@@ -122,12 +122,10 @@ func (r *Run) internal(text string) Verdict {
 
 // find finds an ACL by file name, by name, or reads it as an inline ACL.
 func (p *Program) find(text string) (*accessList, error) {
-	isFile := strings.HasPrefix(text, "/")
-	if !isFile && !strings.ContainsAny(text, " \t\n\r") {
-		if l := p.named[text]; l != nil {
-			return l, nil
-		}
+	if l := p.named[text]; l != nil {
+		return l, nil
 	}
+	isFile := strings.HasPrefix(text, "/")
 	p.mu.RLock()
 	l := p.others[text]
 	p.mu.RUnlock()

@@ -319,5 +319,11 @@ func positive(text string, suffix bool) (float64, bool) {
 
 // slashList splits a list whose separator is a slash: white space around items is dropped, a doubled slash is one.
 func slashList(text string) []string {
+	if strings.IndexByte(text, '/') < 0 { // one item, as nearly always
+		if text = strings.Trim(text, " \t\r\n"); text == "" {
+			return nil
+		}
+		return []string{text}
+	}
 	return option.SplitList("</" + text)
 }

@@ -207,6 +207,13 @@ func isWordByte(c byte) bool {
 
 func isSpace(c byte) bool { return c == ' ' || c >= '\t' && c <= '\r' }
 
+func trimSpaceLeft(text string) string {
+	for text != "" && isSpace(text[0]) {
+		text = text[1:]
+	}
+	return text
+}
+
 // shape says how an argument is to be expanded: most arguments of ACLs hold no dollar or backslash and are their own
 // expansion.
 type shape uint8
@@ -217,7 +224,7 @@ const (
 )
 
 func shapeOf(argument string) shape {
-	if strings.ContainsAny(argument, "$\\") {
+	if strings.IndexByte(argument, '$') >= 0 || strings.IndexByte(argument, '\\') >= 0 {
 		return needsExpansion
 	}
 	return constant

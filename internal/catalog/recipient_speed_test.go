@@ -77,7 +77,7 @@ local_delivery:
 func BenchmarkRecipient(b *testing.B) {
 	dir := b.TempDir()
 	path := filepath.Join(dir, "config")
-	text := "primary_hostname = mx.test\nexim_user = root\nkeep_environment =\nhost_lookup =\nrfc1413_hosts =\nsmtp_accept_max_nonmail = 1000000000\nrecipients_max = 50000\nspool_directory = " + dir +
+	text := "primary_hostname = mx.test\nexim_user = root\nkeep_environment =\nhost_lookup =\nrfc1413_hosts =\nsmtp_accept_max_nonmail = 1000000000\nsmtp_accept_max_per_connection = 0\nrecipients_max = 50000\nspool_directory = " + dir +
 		"/spool\nlog_file_path = " + dir + "/log/%slog\n" + recipientConfig
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		b.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -104,6 +105,9 @@ func (s *Server) aclServices() acl.Services {
 		ReadFile:      os.ReadFile,
 		EnsureVerdict: s.EnsureVerdict,
 		SendReport:    s.sendACLReport,
+		Queued: func(ctx context.Context, name string, wanted func(address string) bool) (bool, error) {
+			return queue.Holds(ctx, s.Spool, name, wanted)
+		},
 	}
 }
 
@@ -156,6 +160,7 @@ func (s *Server) verifyForACL(ctx context.Context, sc *expand.Scope, address str
 
 // routeServices connect routers with files, programs, rewriting and logs.
 func (s *Server) routeServices() route.Services {
+	rewriter := sync.OnceValue(s.Rewriter) // its rules are read after the routers
 	return route.Services{
 		ReadFile: func(ctx context.Context, who route.Identity, path string, limit int64) ([]byte, fs.FileInfo, error) {
 			data, info, err := s.Steward.ReadAs(ctx, s.identityOf(who), path, limit)
@@ -174,11 +179,11 @@ func (s *Server) routeServices() route.Services {
 			}
 		},
 		RewriteAddress: func(sc *expand.Scope, address string, sender bool) (string, error) {
-			return s.Rewriter().Address(sc, address, sender), nil
+			return rewriter().Address(sc, address, sender), nil
 		},
 		RewriteHeaders: func(sc *expand.Scope, oldDomain, newDomain string) {
 			if sc.Message != nil {
-				sc.Message.Headers = s.Rewriter().Headers(sc, sc.Message.Headers, rewrite.HeaderOptions{OldDomain: oldDomain, NewDomain: newDomain})
+				sc.Message.Headers = rewriter().Headers(sc, sc.Message.Headers, rewrite.HeaderOptions{OldDomain: oldDomain, NewDomain: newDomain})
 			}
 		},
 		Log:        s.mainLog,

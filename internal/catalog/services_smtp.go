@@ -43,6 +43,7 @@ func (s *Server) smtpServices() smtpserver.Services {
 		extensions = append(extensions, f.Extensions...)
 		accept = append(accept, f.Accept...)
 	}
+	rewriter := s.Rewriter()
 	return smtpserver.Services{
 		World: s.World, Engine: s.Engine, Config: s.Config, Log: s.Log, Format: s.Format(s.Log.Selectors()),
 		RunACL: func(ctx context.Context, sc *expand.Scope, phase acl.Phase, text string) (acl.Outcome, error) {
@@ -50,7 +51,7 @@ func (s *Server) smtpServices() smtpserver.Services {
 		},
 		MatchHost: matchHost, MatchDomain: matchDomain, MatchAddress: matchAddress,
 		Receive:     s.receiveSMTP,
-		RewriteSMTP: func(sc *expand.Scope, a string, sender bool) string { return s.Rewriter().SMTP(sc, a, sender) },
+		RewriteSMTP: func(sc *expand.Scope, a string, sender bool) string { return rewriter.SMTP(sc, a, sender) },
 		Verify: func(ctx context.Context, sc *expand.Scope, address string) acl.Verified {
 			return s.verifyForACL(ctx, sc, address, acl.VerifyOptions{})
 		},
@@ -63,6 +64,9 @@ func (s *Server) smtpServices() smtpserver.Services {
 				s.RunQueue(context.Background(), queue.Selection{Words: "-R " + text, Recipient: text, Queue: name, Force: true})
 			}()
 			return nil
+		},
+		RunQueue: func(ctx context.Context, r smtpserver.QueueRun) {
+			s.RunQueue(ctx, queue.Selection{Kind: r.Kind, Words: r.Words, Queue: r.Queue, Only: r.Only, Begin: r.Begin, Force: true})
 		},
 		StartCommand: startCommand, ETRNLock: newKeyLock().take,
 		SpoolSpace:     func() (int64, int64) { return space(s.Spool.Directory) },

@@ -82,6 +82,7 @@ func (s *Session) connectionOptions() bool {
 		case err == nil:
 			if v.S != "" {
 				s.hostname = v.S
+				s.describe()
 			}
 		case !isForced(err):
 			s.logPanic("failed to expand \"" + s.printable(text) + "\" (smtp_active_hostname): " + s.printable(err.Error()))

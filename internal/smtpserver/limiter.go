@@ -80,6 +80,7 @@ func (s *Session) admit() (counted netip.Addr, ok bool) {
 		return host, false
 	}
 	s.connections = total + 1
+	s.describe()
 	s.logConnection(s.connections)
 	if s.main.SMTPAcceptMax > 0 && s.main.SMTPAcceptReserve > 0 && total >= s.main.SMTPAcceptMax-s.main.SMTPAcceptReserve && !s.reserved() {
 		s.temporarilyRefused("Too many concurrent SMTP connections", "not in reserve list: connected="+strconv.Itoa(total)+

@@ -7,6 +7,7 @@ import (
 
 	"exigo/internal/acl"
 	"exigo/internal/config"
+	"exigo/internal/eventlog"
 	"exigo/internal/expand"
 	"exigo/internal/mail"
 	"exigo/internal/outside"
@@ -36,8 +37,17 @@ func (s *Session) Context() context.Context { return s.ctx }
 func (s *Session) Scope() *expand.Scope {
 	if s.scope == nil {
 		s.scope = s.svc.Engine.NewScope(s.ctx, s.svc.Config, s.noun, s.msg)
+		s.describe()
 	}
 	s.scope.Message = s.msg
+	return s.scope
+}
+
+// describe tells the scope, if there is one, what of the session is neither in its noun nor in the message.
+func (s *Session) describe() {
+	if s.scope == nil {
+		return
+	}
 	if s.scope.Extra == nil {
 		s.scope.Extra = make(map[string]mail.Value, 2)
 	}
@@ -45,7 +55,6 @@ func (s *Session) Scope() *expand.Scope {
 	if s.connections > 0 {
 		s.scope.Extra["smtp_count_at_connection_start"] = mail.Clean(strconv.Itoa(s.connections))
 	}
-	return s.scope
 }
 
 // Reply gives the client a reply of one or more lines, separated by \n.
@@ -103,12 +112,27 @@ func (s *Session) StartOver() {
 // Banner returns the text that greets clients, without code; ok is false when smtp_banner cannot be expanded.
 func (s *Session) Banner() (text string, ok bool) { return s.banner() }
 
-// Conn returns the client's connection after what is pending was written to it; what the client has sent beyond the current command
-// is lost. The session must end afterwards (End).
+// Conn returns the client's connection, the one inside TLS if that is in use, after what is pending was written to it; what the client has
+// sent beyond the current command is lost. The session must end afterwards (End).
 func (s *Session) Conn() net.Conn {
 	s.io.flush()
+	if c, ok := s.io.conn.(net.Conn); ok {
+		return c
+	}
 	return s.netConn()
 }
+
+// RunQueue makes a queue run and returns when it is over; done is false where none can be made: in a session that only tests (-bh).
+func (s *Session) RunQueue(r QueueRun) (done bool) {
+	if s.svc.RunQueue == nil || s.start.HostChecking {
+		return false
+	}
+	s.svc.RunQueue(s.ctx, r)
+	return true
+}
+
+// LogsETRN tells whether requests for queue runs are logged (log selector etrn).
+func (s *Session) LogsETRN() bool { return s.svc.Log.Has(eventlog.ETRN) }
 
 // End ends the session as after QUIT, without a reply.
 func (s *Session) End() { s.quit, s.done = true, true }
