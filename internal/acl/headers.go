@@ -56,8 +56,8 @@ func (r *Run) pending() *Pending {
 	return PendingHeaders(r.Scope.Message)
 }
 
-// add splits the text of an add_header modifier into header lines and appends those that are not there yet.
-func (p *Pending) add(text string) {
+// Add takes text as that of an add_header modifier (spec 44.24): it splits it into header lines and appends those that are not there yet.
+func (p *Pending) Add(text string) {
 	text = strings.Trim(text, "\n")
 	if text == "" {
 		return
@@ -123,7 +123,7 @@ func clean(line string) string {
 
 // checkAddHeader is the add_header modifier.
 func checkAddHeader(r *Run, argument mail.Value) Verdict {
-	r.pending().add(argument.S)
+	r.pending().Add(argument.S)
 	return OK
 }
 

@@ -127,7 +127,7 @@ func (r *Run) warnHeader(text string) {
 		r.log(LogMain|LogPanic, "ACL \"warn\" with \"message\" setting found in a non-message ("+r.Phase.String()+") ACL: cannot specify header lines here: message ignored")
 		return
 	}
-	r.pending().add(text)
+	r.pending().Add(text)
 }
 
 // messageBag is where state of the message at hand lives, or of the session when there is no message.
