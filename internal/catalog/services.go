@@ -105,9 +105,6 @@ func (s *Server) aclServices() acl.Services {
 		ReadFile:      os.ReadFile,
 		EnsureVerdict: s.EnsureVerdict,
 		SendReport:    s.sendACLReport,
-		Queued: func(ctx context.Context, name string, wanted func(address string) bool) (bool, error) {
-			return queue.Holds(ctx, s.Spool, name, wanted)
-		},
 	}
 }
 
