@@ -13,6 +13,8 @@ import (
 	"exigo/internal/auth/plaintext"
 	"exigo/internal/feature"
 	"exigo/internal/feature/arc"
+	"exigo/internal/feature/atrn"
+	"exigo/internal/feature/dcc"
 	"exigo/internal/feature/dkim"
 	"exigo/internal/feature/dmarc"
 	"exigo/internal/feature/mime"
@@ -72,7 +74,9 @@ func Default() Catalog {
 			arc.Feature(),   // behind dkim, whose signatures it seals
 			dmarc.Feature(), // behind dkim, as on log lines
 			srs.Feature(),
+			dcc.Feature(),
 			perl.Feature(),
+			atrn.Feature(),
 			mime.Feature(), // behind those that look at the message before its parts
 			prdr.Feature(), // behind those that check messages
 		},

@@ -18,8 +18,7 @@ import (
 var waiting = []struct{ reason, words string }{
 	{"variables of MIME parts: only where they are; scanning: malware, spam, regex", `av_failed malware_name regex1 regex2 regex_match_string spam_action spam_bar
 		spam_report spam_score spam_score_int`},
-	{"rooms of Brightmail and DCC", "bmi_alt_location bmi_base64_tracker_verdict bmi_base64_verdict bmi_deliver dcc_header dcc_result"},
-	{"ATRN", "atrn_host atrn_mode"},
+	{"room of Brightmail", "bmi_alt_location bmi_base64_tracker_verdict bmi_base64_verdict bmi_deliver"},
 	{"events", `event_data event_defer_errno event_name tpda_defer_errno tpda_defer_errstr tpda_delivery_confirmation tpda_delivery_domain
 		tpda_delivery_fqdn tpda_delivery_ip tpda_delivery_local_part tpda_delivery_port`},
 	{"lookup types over the network", "ldapauth quote_ldap quote_ldap_dn quote_mysql quote_nisplus quote_pgsql quote_redis"},
