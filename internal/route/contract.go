@@ -160,9 +160,12 @@ type Services struct {
 	Quota func(ctx context.Context, s *expand.Scope, a *mail.Address, o VerifyOptions) (ok bool, temporary bool, text string)
 }
 
-// Extension is what a feature does in all routers of a kind; its options are at scope "router DRIVER".
+// Extension is what a feature does in all routers of a kind; its options are at scope "router DRIVER", or, where Driver is "" and all
+// routers are meant, at "routers". Both functions may be nil.
 type Extension struct {
 	Driver string
+	// Wanted is a precondition, the last one to be tested: false skips the router.
+	Wanted func(r *Run) bool
 	// Before acts when the router's preconditions hold, before its driver runs; what it sets in the address (Address.ReturnPath) is taken
 	// back if the router declines. ok false ends the router's work with the outcome.
 	Before func(r *Run) (outcome Outcome, ok bool)

@@ -27,7 +27,7 @@ func (r *Run) prepare() verdict {
 	}
 	for _, test := range []func() verdict{
 		r.domains, r.localParts, r.checkLocalUser, r.homeDirectory, r.debugPrint, r.senders, r.requireFiles, r.condition,
-		r.setVariables, r.addressData,
+		r.extensions, r.setVariables, r.addressData,
 	} {
 		if v := test(); v != proceed {
 			return v
@@ -182,7 +182,17 @@ func (r *Run) debugPrint() verdict {
 	return proceed
 }
 
-// condition is the last precondition.
+// extensions asks features for their preconditions.
+func (r *Run) extensions() verdict {
+	for i := range r.Engine.services.Extensions {
+		if x := &r.Engine.services.Extensions[i]; x.Wanted != nil && x.fits(r) && !x.Wanted(r) {
+			return skip
+		}
+	}
+	return proceed
+}
+
+// condition is the last precondition of the specification.
 func (r *Run) condition() verdict {
 	text := string(r.Router.Generic.Condition)
 	if text == "" {

@@ -14,7 +14,7 @@ import (
 // drive lets extensions act, then the driver.
 func (r *Run) drive() Outcome {
 	for _, x := range r.Engine.services.Extensions {
-		if x.Driver != r.Router.Driver.Name {
+		if x.Before == nil || !x.fits(r) {
 			continue
 		}
 		if outcome, ok := x.Before(r); !ok {
@@ -23,6 +23,9 @@ func (r *Run) drive() Outcome {
 	}
 	return r.Router.Driver.Run(r)
 }
+
+// fits tells whether the extension is about the router.
+func (x *Extension) fits(r *Run) bool { return x.Driver == "" || x.Driver == r.Router.Driver.Name }
 
 // Child adds a new address that the router made of the current one; it inherits what children inherit.
 func (r *Run) Child(address string) *mail.Address {

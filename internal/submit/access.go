@@ -58,6 +58,9 @@ func (x *reception) check() bool {
 	if option == "" || len(x.m.Recipients) == 0 {
 		return true
 	}
+	if err := x.incoming.Flush(); err != nil { // conditions read the body by its file's name
+		return x.spoolFailure(err)
+	}
 	outcome := x.r.s.RunACL(x.ctx, x.s, phase, option)
 	return x.judge(phase, outcome)
 }

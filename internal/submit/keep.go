@@ -13,10 +13,13 @@ import (
 
 // keep writes the message to the spool, logs its arrival, and hands it on. From then on we are responsible for it.
 func (x *reception) keep() bool {
+	x.applyPending()
+	if !x.tellRooms() {
+		return false
+	}
 	if x.in.Alive != nil && !x.in.Alive() {
 		return x.readError(errClientGone, false)
 	}
-	x.applyPending()
 	x.acceptanceTime()
 	x.measureMessage()
 	x.m.CountLines()
@@ -60,6 +63,24 @@ func (x *reception) keep() bool {
 		return true
 	}
 	x.r.s.Arrived(x.ctx, x.m, locked, d)
+	return true
+}
+
+// tellRooms lets rooms look at a message that is about to be kept.
+func (x *reception) tellRooms() bool {
+	if len(x.m.Recipients) == 0 {
+		return true
+	}
+	for _, room := range x.r.s.Rooms {
+		if room.Accepted == nil {
+			continue
+		}
+		body, err := x.incoming.Body()
+		if err != nil {
+			return x.spoolFailure(err)
+		}
+		x.spoolOnly = room.Accepted(x.ctx, x.s, x.m, body) || x.spoolOnly
+	}
 	return true
 }
 

@@ -40,7 +40,7 @@ func (x *reception) passOn() bool {
 		return false
 	}
 	c := &x.m.Controls
-	if len(x.m.Recipients) == 0 || c.Freeze || c.QueueOnly || c.QueueRouted || c.Fakereject != "" || c.Fakedefer != "" {
+	if x.spoolOnly || len(x.m.Recipients) == 0 || c.Freeze || c.QueueOnly || c.QueueRouted || c.Fakereject != "" || c.Fakedefer != "" {
 		return false // cleanup gives it up
 	}
 	sent := x.onward.End(x.ctx)

@@ -33,7 +33,9 @@ type reception struct {
 	longest  int   // longest line
 	writers  []io.WriteCloser
 	onward   Onward
-	result   Result
+	// spoolOnly says that a room wants the message routed from the spool.
+	spoolOnly bool
+	result    Result
 	// bad are recipients of -t that could not be read.
 	bad        []BadAddress
 	suppressed bool

@@ -63,6 +63,10 @@ type Room struct {
 	// Check runs after the body was read, before the ACL for DATA or non-SMTP messages. A verdict other than OK refuses the
 	// message, or with Discard throws it away.
 	Check func(ctx context.Context, s *expand.Scope, m *mail.Message, body *io.SectionReader) (acl.Phase, acl.Outcome)
+	// Accepted runs when every ACL has accepted a message for delivery, before it is kept: what it leaves in the message travels in the
+	// spool. It may take its time, as the client waits, but cannot refuse. spool says that the message must be routed from the spool even
+	// if it was being passed on as it came in (cutthrough delivery).
+	Accepted func(ctx context.Context, s *expand.Scope, m *mail.Message, body *io.SectionReader) (spool bool)
 	// Inherit gives a message that we make because of another what it takes over from that.
 	Inherit func(m, parent *mail.Message)
 	// Reply words the reply, with its code, for a message that was accepted; reply is what it would be.
