@@ -233,6 +233,8 @@ type Services struct {
 	// EnsureVerdict sees to it that the message has a verdict of the method ("spf"), asking the feature that makes them if there is
 	// none yet; it is in Message.Verdicts then, unless no feature makes such. nil: none does.
 	EnsureVerdict func(ctx context.Context, s *expand.Scope, method string)
+	// Queued tells whether a message of the named queue ("" is the default one) has an undelivered recipient that is wanted; nil: there is no queue.
+	Queued func(ctx context.Context, queue string, wanted func(address string) bool) (bool, error)
 	// SendReport submits a message of our own that the message at hand gives cause for; nil: none can be sent.
 	SendReport func(ctx context.Context, s *expand.Scope, r Report) error
 }

@@ -22,6 +22,7 @@ import (
 	"exigo/internal/list"
 	"exigo/internal/mail"
 	"exigo/internal/proto/address"
+	"exigo/internal/queue"
 	"exigo/internal/retry"
 	"exigo/internal/rewrite"
 	"exigo/internal/route"
@@ -105,6 +106,9 @@ func (s *Server) aclServices() acl.Services {
 		ReadFile:      os.ReadFile,
 		EnsureVerdict: s.EnsureVerdict,
 		SendReport:    s.sendACLReport,
+		Queued: func(ctx context.Context, name string, wanted func(address string) bool) (bool, error) {
+			return queue.Holds(ctx, s.Spool, name, wanted)
+		},
 	}
 }
 

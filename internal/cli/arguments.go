@@ -36,6 +36,7 @@ const (
 	ModeQueueRun Mode = "-q"
 	ModeLogLine  Mode = "-z"
 	ModeWait     Mode = "-bw"
+	ModeFetch    Mode = "-atrn"
 	ModeHelp     Mode = "--help"
 )
 
@@ -62,7 +63,8 @@ type Arguments struct {
 	Submission Submission
 	Queue      QueueRun
 
-	HostAddress   string // -bh
+	HostAddress   string // -bh; -atrn
+	Domains       string // -atrn
 	ExpandMessage string // -bem
 	PIDFile       string // -oP
 	PIDFileRemove bool   // -oPX

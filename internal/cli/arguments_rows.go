@@ -61,6 +61,15 @@ func modeRows() []optionRow {
 			return p.setMode(ModeExpand, "m")
 		}},
 		{"-bhc", true, hostMode("c")}, {"-bh", true, hostMode("")},
+		{"-atrn", true, func(p *parser, w, _ string) (err error) {
+			if p.a.HostAddress, err = p.next(w); err == nil {
+				p.a.Domains, err = p.next(w)
+			}
+			if err != nil {
+				return err
+			}
+			return p.setMode(ModeFetch, "")
+		}},
 		mode("-bi", ModeRebuild, ""), mode("-bm", ModeSubmit, ""), mode("-bP", ModePrint, ""),
 		mode("-brt", ModeRetry, ""), mode("-brw", ModeRewrite, ""), mode("-bS", ModeBatch, ""), mode("-bs", ModeSMTP, ""),
 		mode("-bt", ModeTest, ""), mode("-bV", ModeVersion, ""), mode("-bv", ModeVerify, ""), mode("-bvs", ModeVerify, "s"),

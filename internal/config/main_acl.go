@@ -11,7 +11,6 @@ type MainACL struct {
 	ACLNotSMTP                  option.Expanded
 	ACLNotSMTPMIME              option.Expanded
 	ACLNotSMTPStart             option.Expanded
-	ACLSMTPATRN                 option.Expanded
 	ACLSMTPAuth                 option.Expanded
 	ACLSMTPConnect              option.Expanded
 	ACLSMTPData                 option.Expanded
@@ -61,7 +60,6 @@ func mainACLRows() []option.Row[Main] {
 		{Name: "acl_not_smtp", Field: func(m *Main) any { return &m.ACLNotSMTP }, Doc: "ACL for messages that did not come by SMTP."},
 		{Name: "acl_not_smtp_mime", Field: func(m *Main) any { return &m.ACLNotSMTPMIME }, Doc: "ACL for the MIME parts of such messages."},
 		{Name: "acl_not_smtp_start", Field: func(m *Main) any { return &m.ACLNotSMTPStart }, Doc: "ACL before such a message is read."},
-		{Name: "acl_smtp_atrn", Field: func(m *Main) any { return &m.ACLSMTPATRN }, Doc: "ACL for ATRN."},
 		{Name: "acl_smtp_auth", Field: func(m *Main) any { return &m.ACLSMTPAuth }, Doc: "ACL for AUTH."},
 		{Name: "acl_smtp_connect", Field: func(m *Main) any { return &m.ACLSMTPConnect }, Doc: "ACL when a client connects."},
 		{Name: "acl_smtp_data", Field: func(m *Main) any { return &m.ACLSMTPData }, Doc: "ACL after the message was read."},

@@ -72,6 +72,10 @@ type Options struct {
 	DontDeliver bool
 	// QueueSMTP routes, but leaves remote deliveries to a queue run (-odqs).
 	QueueSMTP bool
+	// Only, if set, says which of the message's recipients are tried; the others stay as they are.
+	Only func(address string) bool
+	// Begin, if set, may prepare the message before anything is done with it.
+	Begin func(m *mail.Message)
 	// Failed, if set, is told under mua_wrapper why the message was not delivered.
 	Failed func(why string)
 	// Pretend is the time on the queue to assume (-Tqt), 0 for the real one.
@@ -209,6 +213,7 @@ type attempt struct {
 	// mu guards the journal and what parallel deliveries touch.
 	mu      sync.Mutex
 	changed bool // the -H file must be written again
+	leftOut bool // recipients were not tried, as the options said
 	// frozenLine is the log line if this attempt freezes the message.
 	frozenLine string
 }
@@ -221,6 +226,9 @@ func (d *Deliverer) attempt(ctx context.Context, l *spool.Locked, msg *mail.Mess
 		done: make(map[string]bool, len(msg.NonRecipients)), seen: make(map[string]*mail.Address)}
 	a.scope = d.Engine.NewScope(ctx, d.Config, msg.Session, msg)
 	a.mark(a.scope)
+	if o.Begin != nil {
+		o.Begin(msg)
+	}
 	a.options.Force = o.Force || d.Main.MUAWrapper
 	a.options.DontDeliver = o.DontDeliver || spool.StateOf(msg).NoDelivery
 	for _, n := range msg.NonRecipients {
@@ -259,6 +267,10 @@ func (a *attempt) takeRecipients() {
 	for i := range a.msg.Recipients {
 		r := &a.msg.Recipients[i]
 		if a.done[uniqueOf(r.Address)] || a.done[r.Address] {
+			continue
+		}
+		if a.options.Only != nil && !a.options.Only(r.Address) {
+			a.leftOut = true
 			continue
 		}
 		addr := a.newAddress(r, i)

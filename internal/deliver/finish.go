@@ -73,11 +73,13 @@ func (a *attempt) finish() Status {
 	a.bounces()
 	a.dropOutput()
 	a.successReports()
-	if len(a.deferred) == 0 {
+	if len(a.deferred) == 0 && !a.leftOut {
 		return a.complete()
 	}
-	a.warn()
-	a.freezeIfAsked()
+	if len(a.deferred) > 0 {
+		a.warn()
+		a.freezeIfAsked()
+	}
 	a.oneTime()
 	return a.keep()
 }

@@ -31,6 +31,12 @@ type Selection struct {
 	RecipientRegexp, SenderRegexp bool
 	// DontDeliver is -N.
 	DontDeliver bool
+	// Kind stands before "queue run" in the log ("ODMR"), "" for none.
+	Kind string
+	// Only, if set, selects the messages with an undelivered recipient that it accepts, and of these recipients no others are tried.
+	Only func(address string) bool
+	// Begin, if set, may prepare each message before it is tried.
+	Begin func(m *mail.Message)
 	// Pretend are times on the queue to assume, one for each message (-Tqt).
 	Pretend []time.Duration
 }
@@ -59,13 +65,16 @@ func (r *Runner) Run(ctx context.Context, sel Selection) error {
 	if sel.Words != "" && sel.Words != "-q" {
 		what += " " + sel.Words
 	}
-	name := ""
+	name, kind := "", ""
 	if sel.Queue != "" {
 		name = " '" + sel.Queue + "'"
 	}
+	if sel.Kind != "" {
+		kind = " " + sel.Kind
+	}
 	logged := r.Log.Has(eventlog.QueueRun)
 	if logged {
-		r.Log.Mainf("", "Start%s queue run: %s", name, what)
+		r.Log.Mainf("", "Start%s%s queue run: %s", kind, name, what)
 	}
 	if sel.TwoStage && r.RouteFirst {
 		r.stage(ctx, sel, match, true)
@@ -92,7 +101,11 @@ func (r *Runner) stage(ctx context.Context, sel Selection, match func(m *mail.Me
 	}
 	work := make(chan attempt)
 	var wg sync.WaitGroup
-	for range max(r.Workers, 1) {
+	workers := max(r.Workers, 1)
+	if sel.Begin != nil {
+		workers = 1 // they share what was prepared
+	}
+	for range workers {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
@@ -112,7 +125,7 @@ func (r *Runner) stage(ctx context.Context, sel Selection, match func(m *mail.Me
 			continue
 		}
 		o := deliver.Options{QueueRun: true, Force: sel.Force || sel.ForceFrozen || first, Thaw: sel.ForceFrozen, LocalOnly: sel.Local,
-			RouteOnly: routeOnly, DontDeliver: sel.DontDeliver}
+			RouteOnly: routeOnly, DontDeliver: sel.DontDeliver, Only: sel.Only, Begin: sel.Begin}
 		first = false
 		if n < len(sel.Pretend) {
 			o.Pretend = sel.Pretend[n]
@@ -160,6 +173,9 @@ func (r *Runner) wanted(e spool.Entry, sel Selection, match func(m *mail.Message
 
 // matcher makes the test of -R and -S; nil when there is none.
 func (sel Selection) matcher() (func(m *mail.Message) bool, error) {
+	if sel.Only != nil {
+		return func(m *mail.Message) bool { return awaits(m, sel.Only) }, nil
+	}
 	if sel.Recipient == "" && sel.Sender == "" {
 		return nil, nil
 	}
@@ -175,20 +191,39 @@ func (sel Selection) matcher() (func(m *mail.Message) bool, error) {
 		if sender != nil && !sender(m.Sender) {
 			return false
 		}
-		if recipient == nil {
+		return recipient == nil || awaits(m, recipient)
+	}, nil
+}
+
+// awaits tells whether a message has an undelivered recipient that is wanted.
+func awaits(m *mail.Message, wanted func(address string) bool) bool {
+	done := make(map[string]bool, len(m.NonRecipients))
+	for _, n := range m.NonRecipients {
+		done[n] = true
+	}
+	for _, rc := range m.Recipients {
+		if !done[rc.Address] && !done[fold(rc.Address)] && wanted(rc.Address) {
 			return true
 		}
-		done := make(map[string]bool, len(m.NonRecipients))
-		for _, n := range m.NonRecipients {
-			done[n] = true
+	}
+	return false
+}
+
+// Holds tells whether a message of the named queue has an undelivered recipient that is wanted. Messages that cannot be read do not count.
+func Holds(ctx context.Context, sp *spool.Spool, name string, wanted func(address string) bool) (bool, error) {
+	entries, err := sp.List(name)
+	if err != nil {
+		return false, err
+	}
+	for _, e := range entries {
+		if err := ctx.Err(); err != nil {
+			return false, err
 		}
-		for _, rc := range m.Recipients {
-			if !done[rc.Address] && !done[fold(rc.Address)] && recipient(rc.Address) {
-				return true
-			}
+		if m, err := sp.Read(e.ID, e.Queue); err == nil && m.Frozen.IsZero() && awaits(m, wanted) {
+			return true, nil
 		}
-		return false
-	}, nil
+	}
+	return false, nil
 }
 
 func textTest(text string, expression bool) (func(string) bool, error) {

@@ -7,6 +7,7 @@ import (
 
 	"exigo/internal/acl"
 	"exigo/internal/config"
+	"exigo/internal/eventlog"
 	"exigo/internal/expand"
 	"exigo/internal/mail"
 	"exigo/internal/outside"
@@ -111,12 +112,27 @@ func (s *Session) StartOver() {
 // Banner returns the text that greets clients, without code; ok is false when smtp_banner cannot be expanded.
 func (s *Session) Banner() (text string, ok bool) { return s.banner() }
 
-// Conn returns the client's connection after what is pending was written to it; what the client has sent beyond the current command
-// is lost. The session must end afterwards (End).
+// Conn returns the client's connection, the one inside TLS if that is in use, after what is pending was written to it; what the client has
+// sent beyond the current command is lost. The session must end afterwards (End).
 func (s *Session) Conn() net.Conn {
 	s.io.flush()
+	if c, ok := s.io.conn.(net.Conn); ok {
+		return c
+	}
 	return s.netConn()
 }
+
+// RunQueue makes a queue run and returns when it is over; done is false where none can be made: in a session that only tests (-bh).
+func (s *Session) RunQueue(r QueueRun) (done bool) {
+	if s.svc.RunQueue == nil || s.start.HostChecking {
+		return false
+	}
+	s.svc.RunQueue(s.ctx, r)
+	return true
+}
+
+// LogsETRN tells whether requests for queue runs are logged (log selector etrn).
+func (s *Session) LogsETRN() bool { return s.svc.Log.Has(eventlog.ETRN) }
 
 // End ends the session as after QUIT, without a reply.
 func (s *Session) End() { s.quit, s.done = true, true }

@@ -50,6 +50,8 @@ type Services struct {
 	// StartQueueRun starts deliveries of the messages whose addresses contain the text, as exim -R does; queue is the named
 	// queue that the ETRN ACL set, or "". done is called once when it is over.
 	StartQueueRun func(text, queue string, done func()) error
+	// RunQueue makes a queue run and returns when it is over.
+	RunQueue func(ctx context.Context, r QueueRun)
 	// StartCommand runs the command of smtp_etrn_command, arguments already expanded.
 	StartCommand func(argv []string, done func()) error
 	// ETRNLock takes the lock of smtp_etrn_serialize on a key: busy when another run holds it.
@@ -75,6 +77,15 @@ type Services struct {
 	Onward *Onward
 	// Accepted is called when Session.Messages grows, for process titles and the like; may be nil.
 	Accepted func(s *mail.Session)
+}
+
+// QueueRun is a queue run that a session waits for.
+type QueueRun struct {
+	// Kind ("ODMR") and Words ("-qq") describe it in the log; Queue is a named queue, or "".
+	Kind, Words, Queue string
+	// Only says for which recipients; Begin prepares each message before it is tried. Messages are tried one after another.
+	Only  func(address string) bool
+	Begin func(m *mail.Message)
 }
 
 // Onward is what a session does for the delivery of a message while it comes in: connections onward belong to the message, from the RCPT

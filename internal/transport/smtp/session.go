@@ -16,6 +16,9 @@ func (d *delivery) session(h *mail.Host, more bool) problem {
 	if err != nil {
 		return d.setupFailed(err, h)
 	}
+	if line := mail.Peek[smtpclient.Line](&d.run.Message.Bag); line != nil && line.Turned != nil && line.Turned.Address == h.Address {
+		return d.turned(line.Turned, set, h, more)
+	}
 	if d.services.Pool != nil {
 		set.PoolKey, set.Transport = d.poolKey(set), d.run.Transport.Name
 		if d.services.PerMessage {
@@ -49,6 +52,26 @@ func (d *delivery) session(h *mail.Host, more bool) problem {
 		}
 	}
 	d.part(c)
+	return p
+}
+
+// turned sends the message over a connection that its peer has turned around. When it breaks that says nothing of the next one: there are no
+// retry hints, and the message waits until it is asked for again.
+func (d *delivery) turned(t *smtpclient.Turned, set *smtpclient.Settings, h *mail.Host, more bool) problem {
+	c, release, err := t.Take(d.ctx, set)
+	if err != nil {
+		p := d.setupFailed(err, h)
+		p.about = aboutNothing
+		return p
+	}
+	defer release()
+	p, _, rest := d.copies(c, h, more, d.unsettled())
+	if len(rest) > 0 {
+		d.setAll(rest, mail.Outcome{Result: mail.Deferred, Errno: mail.ErrnoUnknown, Message: "the server takes no more messages on this connection"})
+	}
+	if p.about == aboutHost {
+		p.about = aboutNothing
+	}
 	return p
 }
 
