@@ -11,7 +11,9 @@ func (p *Program) version(context.Context) error {
 	s := p.Server
 	var lookups, routers, transports, authenticators []string
 	for _, d := range s.Catalog.Lookups {
-		lookups = append(lookups, d.Name)
+		if !d.Absent {
+			lookups = append(lookups, d.Name)
+		}
 	}
 	for _, f := range s.Catalog.Features {
 		for _, d := range f.Lookups {

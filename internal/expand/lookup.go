@@ -30,17 +30,17 @@ type Found struct {
 // derived from it.
 func (s *Scope) Lookup(t lookup.Type, file, key Value) (found Found, ok bool, err error) {
 	if t.Driver.Kind&lookup.SingleKey == 0 && key.Tainted && t.Driver.Quote != nil && !sameQuoting(t.Driver.Name, key.Quoted) {
-		s.Panic("tainted search query is not properly quoted: %s", key.S)
+		s.Panic("tainted search query is not properly quoted: %s", t.Driver.Shown(key.S))
 	}
 	if s.Debug != nil {
-		s.Debug("lookup %s %s: key %q", t.Driver.Name, file.S, key.S)
+		s.Debug("lookup %s %s: key %q", t.Driver.Name, file.S, t.Driver.Shown(key.S))
 	}
 	result, ok, err := lookup.Search(s.Ctx, &s.caches().lookups, t, &lookup.Request{
 		World: s.Engine.World, File: file.S, FileTainted: file.Tainted, Key: key.S, KeyTainted: key.Tainted, Message: s.Message, Settings: s.lookupSettings(),
 		Scope: s,
 	})
 	if err != nil {
-		return Found{}, false, s.lookupError(key.S, err)
+		return Found{}, false, s.lookupError(t.Driver.Shown(key.S), err)
 	}
 	if ok && result.Authenticated != "" {
 		s.SetExtra("lookup_dnssec_authenticated", Value{S: result.Authenticated})
@@ -55,7 +55,7 @@ func sameQuoting(name, quoted string) bool {
 	return name == quoted || strings.HasPrefix(name, "ldap") && strings.HasPrefix(quoted, "ldap") || name == "testdb2" && quoted == "testdb"
 }
 
-// lookupError gives the message of a lookup that went wrong.
+// lookupError gives the message of a lookup that went wrong. key is as it may be shown.
 func (s *Scope) lookupError(key string, err error) error {
 	var taint *lookup.TaintError
 	if errors.As(err, &taint) {

@@ -114,4 +114,16 @@ type Driver struct {
 	Settings []option.Set
 	// Version is what -bV prints for the library behind, "" for none.
 	Version string
+	// Conceal returns the query as it may be shown in logs, errors and debugging, without the passwords that stand in it; nil: as it is.
+	Conceal func(query string) string
+	// Absent marks a type of Exim's that this program knows by name only: it may quote, and its options are read, but a search is refused.
+	Absent bool
+}
+
+// Shown is the query as it may be shown: see Conceal.
+func (d *Driver) Shown(query string) string {
+	if d.Conceal == nil {
+		return query
+	}
+	return d.Conceal(query)
 }

@@ -57,6 +57,9 @@ func ParseType(drivers map[string]*Driver, text string) (Type, error) {
 	if t.Driver == nil {
 		return t, fmt.Errorf("unknown lookup type \"%s\"", name)
 	}
+	if t.Driver.Absent {
+		return t, fmt.Errorf("lookup type \"%s\" is not available (not in the binary - check buildtime LOOKUP configuration)", name)
+	}
 	if t.Driver.Kind&SingleKey == 0 {
 		if t.Default != NoDefault {
 			return t, fmt.Errorf("defaults using \"*\" or \"*@\" are not permitted for lookup type \"%s\"", full)
