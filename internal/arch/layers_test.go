@@ -20,7 +20,7 @@ func layers() [][]string {
 		{"config"},
 		{"spool", "hints", "eventlog"},
 		{"acl", "route", "transport", "route/hostfind", "auth", "filter", "filter/*", "rewrite", "retry", "tlspolicy", "bounce"},
-		{"smtpserver", "smtpclient", "submit", "control", "deliver", "queue", "steward", "helper", "monitor"},
+		{"smtpserver", "smtpclient", "submit", "control", "deliver", "queue", "steward", "helper", "monitor", "scan"},
 		{"feature"},
 		{"feature/*", "lookup/*", "route/*", "transport/*", "auth/*", "acl/*"},
 		{"catalog"},

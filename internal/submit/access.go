@@ -2,6 +2,8 @@ package submit
 
 import (
 	"context"
+	"errors"
+	"io"
 	"strings"
 
 	"exigo/internal/acl"
@@ -46,6 +48,8 @@ func (x *reception) measureMessage() {
 // check runs the rooms and the ACL for the whole message.
 func (x *reception) check() bool {
 	x.measureMessage()
+	*mail.State[desk](&x.m.Bag) = desk{run: x.r.s.RunACL, body: x.incoming.Body}
+	defer mail.Drop[desk](&x.m.Bag)
 	if !x.checkRooms() {
 		return false
 	}
@@ -75,7 +79,6 @@ func (x *reception) checkRooms() bool {
 		if err != nil {
 			return x.spoolFailure(err)
 		}
-		mail.State[desk](&x.m.Bag).run = x.r.s.RunACL
 		phase, outcome := room.Check(x.ctx, x.s, x.m, section)
 		if !x.judge(phase, outcome) {
 			return false
@@ -86,7 +89,21 @@ func (x *reception) checkRooms() bool {
 
 // desk is what rooms reach of the reception.
 type desk struct {
-	run func(ctx context.Context, s *expand.Scope, phase acl.Phase, text string) acl.Outcome
+	run  func(ctx context.Context, s *expand.Scope, phase acl.Phase, text string) acl.Outcome
+	body func() (*io.SectionReader, error)
+}
+
+// errNoBody says that there is no body to look at.
+var errNoBody = errors.New("no message is being received")
+
+// Body returns the body of the message as it was spooled (LF line ends), for conditions of the ACLs that run from a room's Check to the last
+// one. At other times it is an error.
+func Body(m *mail.Message) (*io.SectionReader, error) {
+	d := mail.Peek[desk](&m.Bag)
+	if d == nil || d.body == nil {
+		return nil, errNoBody
+	}
+	return d.body()
 }
 
 // RunACL runs an ACL in a room's Check; text is the value of the main option that names it. Without text the outcome is OK.

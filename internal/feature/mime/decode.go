@@ -11,12 +11,7 @@ import (
 	"exigo/internal/acl"
 	"exigo/internal/mail"
 	"exigo/internal/proto/mime"
-)
-
-// The modes of the directory for decoded parts and of the files in it.
-const (
-	directoryMode = 0o750
-	fileMode      = 0o640
+	"exigo/internal/scan"
 )
 
 var errBudget = errors.New("the decoded parts of the message are too big")
@@ -36,7 +31,7 @@ func checkDecode(r *acl.Run, argument mail.Value) acl.Verdict {
 	case text == "default":
 		name = st.fileName(r.Scope.Message.ID)
 	case !strings.HasPrefix(text, "/"):
-		name = filepath.Join(st.scan, filepath.Base(text))
+		name = filepath.Join(st.scan.Path, filepath.Base(text))
 	default:
 		if name = text; isDirectory(text) {
 			name = filepath.Join(text, filepath.Base(st.fileName(r.Scope.Message.ID)))
@@ -52,6 +47,18 @@ func checkDecode(r *acl.Run, argument mail.Value) acl.Verdict {
 	return acl.OK
 }
 
+// ensureDecoded decodes the part as decode = default does, unless it was decoded, and returns the file's name.
+func (st *state) ensureDecoded(id string) (string, error) {
+	if st.decoded == "" {
+		name := st.fileName(id)
+		if err := st.decode(name); err != nil {
+			return "", err
+		}
+		st.decoded = name
+	}
+	return st.decoded, nil
+}
+
 func isDirectory(path string) bool {
 	st, err := os.Stat(path)
 	return err == nil && st.IsDir()
@@ -60,17 +67,17 @@ func isDirectory(path string) bool {
 // fileName makes the next name in the directory of the message.
 func (st *state) fileName(id string) string {
 	st.sequence++
-	return fmt.Sprintf("%s/%s-%05d", st.scan, id, st.sequence-1)
+	return fmt.Sprintf("%s/%s-%05d", st.scan.Path, id, st.sequence-1)
 }
 
 // decode writes the part at hand into a file.
 func (st *state) decode(name string) error {
-	if filepath.Dir(name) == st.scan {
-		if err := os.MkdirAll(st.scan, directoryMode); err != nil {
+	if filepath.Dir(name) == st.scan.Path {
+		if err := st.scan.Make(); err != nil {
 			return err
 		}
 	}
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, fileMode)
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, scan.FileMode)
 	if err != nil {
 		return err
 	}

@@ -20,6 +20,7 @@ import (
 	"exigo/internal/mail"
 	"exigo/internal/option"
 	"exigo/internal/proto/mime"
+	"exigo/internal/scan"
 	"exigo/internal/submit"
 )
 
@@ -40,7 +41,7 @@ type state struct {
 	budget   int64
 	parts    int
 	charset  string
-	scan     string // the directory for files of this message
+	scan     *scan.Directory
 }
 
 // Bounds for one message: attached messages count with it.
@@ -54,12 +55,12 @@ const (
 // Feature is the room.
 func Feature() *feature.Feature {
 	return &feature.Feature{
-		Name: "mime", Doc: "ACLs for MIME parts.",
+		Name: "mime", Support: "Content_Scanning", Doc: "ACLs for MIME parts.",
 		Variables: variables(),
 		Conditions: []acl.Condition{
 			{Name: "decode", Phases: acl.Phases(acl.MIME, acl.NotSMTPMIME), Expand: true, Check: checkDecode, Doc: "Decodes the part into a file."},
 		},
-		Reception: []submit.Room{{Name: "mime", Check: check}},
+		Reception: []submit.Room{{Name: "mime", Check: check}, scan.Room()},
 	}
 }
 
@@ -75,11 +76,13 @@ func check(ctx context.Context, s *expand.Scope, m *mail.Message, body *io.Secti
 	}
 	st := mail.State[state](&m.Bag)
 	source := newWhole(m, body)
-	*st = state{count: -1, budget: max(maxFactor*source.Size(), minBudget), parts: maxParts, charset: main.HeadersCharset,
-		scan: string(main.SpoolDirectory) + "/scan/" + m.ID}
-	defer os.RemoveAll(st.scan)
+	*st = state{count: -1, budget: max(maxFactor*source.Size(), minBudget), parts: maxParts, charset: main.HeadersCharset, scan: scan.DirectoryOf(s)}
 	outcome := st.walk(ctx, s, m, phase, text, source, 0)
+	scan.SetPart(m, nil)
 	st.part = nil
+	if err := scan.Keep(s); err != nil && outcome.Verdict == acl.OK {
+		outcome = acl.Outcome{Verdict: acl.Defer, LogMessage: "failed to keep a copy of the message: " + err.Error(), LogTargets: acl.LogMain | acl.LogPanic}
+	}
 	return phase, outcome
 }
 
@@ -116,6 +119,7 @@ func (st *state) walk(ctx context.Context, s *expand.Scope, m *mail.Message, pha
 		st.parts--
 		st.part, st.attached, st.source = part, depth > 0, source
 		st.decoded, st.size, st.anomaly = "", 0, ""
+		scan.SetPart(m, &scan.Part{Raw: func() io.Reader { return part.Body(st.source) }, Decoded: func() (string, error) { return st.ensureDecoded(m.ID) }})
 		if o := submit.RunACL(ctx, s, m, phase, text); o.Verdict != acl.OK {
 			return o
 		}
@@ -186,9 +190,6 @@ func variables() []expand.Variable {
 		{"mime_content_disposition", "The part's disposition, as inline or attachment.", func(st *state) string { return st.part.Disposition }},
 		{"mime_content_id", "The part's Content-ID: line.", func(st *state) string { return st.field("content-id") }},
 		{"mime_content_size", "The size of the decoded part in kilobytes.", func(st *state) string {
-			if st.decoded == "" {
-				return ""
-			}
 			return strconv.FormatInt((st.size+1023)/1024, 10)
 		}},
 		{"mime_content_transfer_encoding", "How the part is encoded.", func(st *state) string { return st.part.Encoding }},

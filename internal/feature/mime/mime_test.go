@@ -10,6 +10,7 @@ import (
 	"exigo/internal/expand"
 	"exigo/internal/mail"
 	"exigo/internal/proto/mime"
+	"exigo/internal/scan"
 )
 
 const sample = "Subject: x\nContent-Type: multipart/mixed; boundary=b\n\npre\n--b\nContent-Type: multipart/alternative; boundary=c\n\n--c\n\none\n--c--\n--b\n" +
@@ -26,7 +27,7 @@ func TestDecode(t *testing.T) {
 	}
 	m.Headers = append(m.Headers, mail.Header{Text: "Gone: x\n", Type: '*'})
 	source := newWhole(m, io.NewSectionReader(strings.NewReader(sample[i:]), 0, int64(len(sample)-i)))
-	st := &state{budget: 1000, scan: filepath.Join(t.TempDir(), "scan", "id")}
+	st := &state{budget: 1000, scan: &scan.Directory{Path: filepath.Join(t.TempDir(), "scan", "id")}}
 	if !hasType(m) || source.Size() != int64(len(sample)) {
 		t.Fatal(source.Size())
 	}
