@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"exigo/internal/mail"
 	"exigo/internal/route"
@@ -13,9 +14,12 @@ import (
 )
 
 // ConnectTo routes an address, as of the message m, and connects to the first of its hosts that answers, as its transport is configured:
-// TLS and authentication are done. The host has its address. It is for connections that carry no message of ours.
+// TLS and authentication are done. The host has its address. It is for connections that carry no message of ours. The address is the
+// administrator's own: its domain is not tainted.
 func (s *Server) ConnectTo(ctx context.Context, m *mail.Message, address string) (*smtpclient.Conn, *mail.Host, error) {
 	sc := s.Scope(ctx, m)
+	_, domain, _ := strings.Cut(address, "@")
+	defer sc.SetExtra("domain", mail.Clean(domain))()
 	a := &mail.Address{Address: address, Unique: address, Original: -1, Mode: mail.ForDelivery}
 	routed := s.Routes.Route(ctx, sc, a)
 	t := s.Transports[a.Transport]

@@ -125,6 +125,7 @@ type Submission struct {
 	SMTPTimeout    time.Duration // -os
 	Mua            bool          // -U
 	NotesGateway   bool          // -G
+	QueueName      string        // -MCG
 }
 
 // Delivery is when a submitted message is delivered.

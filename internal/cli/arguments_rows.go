@@ -159,6 +159,10 @@ func submissionRows() []optionRow {
 			p.a.Submission.Protocol, p.a.Submission.HostName, _ = strings.Cut(rest, ":")
 			return nil
 		}},
+		{"-MCG", true, func(p *parser, w, _ string) (err error) {
+			p.a.Submission.QueueName, err = p.next(w)
+			return err
+		}},
 		flag("-U", func(a *Arguments) { a.Submission.Mua = true }),
 		flag("-G", func(a *Arguments) { a.Submission.NotesGateway = true }),
 	}

@@ -32,6 +32,14 @@ func (p *Program) call() (*submit.Call, error) {
 		call.Timeout = -1
 	}
 	call.Caller = p.Server.Receiver.Identify(call.Caller)
+	if call.QueueName = a.QueueName; call.QueueName != "" {
+		if !call.Caller.Admin && !call.Caller.Trusted {
+			return nil, exitf(1, "exim: permission denied")
+		}
+		if strings.Contains(call.QueueName, "/") || call.QueueName == "." || call.QueueName == ".." {
+			return nil, exitf(1, "Directory separator not permitted in queue name: '%s'", call.QueueName)
+		}
+	}
 	var err error
 	if a.Host != "" {
 		if call.Host, call.Port, err = hostAndPort(a.Host); err != nil {
