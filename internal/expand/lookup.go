@@ -75,7 +75,7 @@ func (s *Scope) lookupError(key string, err error) error {
 // scopeCache keeps results for the life of a scope and those derived from it.
 type scopeCache struct {
 	lookups lookup.Cache
-	lists   map[ListKey]ListResult
+	lists   ListCache
 }
 
 const maxLists = 2000 // results of named lists kept; beyond that the cache begins anew
@@ -83,17 +83,28 @@ const maxLists = 2000 // results of named lists kept; beyond that the cache begi
 // caches returns the scope's cache, made on first use.
 func (s *Scope) caches() *scopeCache {
 	if s.cache == nil {
-		s.cache = &scopeCache{lists: map[ListKey]ListResult{}}
+		s.cache = &scopeCache{lists: ListCache{Names: map[ListKey]ListResult{}, Hosts: map[HostKey]ListResult{}}}
 	}
 	return s.cache
 }
 
-// ListKey says which named list was checked for what: a list's letter and name, and a subject, or a host's address and name.
+// ListCache has the results of checks of named lists: those of hosts, and all others.
+type ListCache struct {
+	Names map[ListKey]ListResult
+	Hosts map[HostKey]ListResult
+}
+
+// ListKey says which named list was checked for what.
 type ListKey struct {
-	Kind          byte
+	Kind          byte // the letter of the kind of list
 	Caseful       bool
 	Name, Subject string
-	Host          netip.Addr
+}
+
+// HostKey is the key of a list of hosts: the list's name, and the host's.
+type HostKey struct {
+	Name, HostName string
+	Address        netip.Addr
 }
 
 // ListResult is the result of a check.
@@ -104,13 +115,18 @@ type ListResult struct {
 	Numbers []Value
 }
 
-// ListCache is where package list keeps what it knows of named lists. It lives as long as the scope and those derived from it.
-func (s *Scope) ListCache() map[ListKey]ListResult {
-	c := s.caches()
-	if len(c.lists) >= maxLists {
-		clear(c.lists)
+// Lists is where package list keeps what it knows of named lists. It lives as long as the scope and those derived from it.
+func (s *Scope) Lists() *ListCache {
+	c := &s.caches().lists
+	if len(c.Names)+len(c.Hosts) >= maxLists {
+		c.clear()
 	}
-	return c.lists
+	return c
+}
+
+func (c *ListCache) clear() {
+	clear(c.Names)
+	clear(c.Hosts)
 }
 
 // ShareCaches makes s use the caches of another scope, so that what was found for a message is known to the next evaluation about it.
@@ -120,7 +136,7 @@ func (s *Scope) ShareCaches(with *Scope) { s.cache = with.caches() }
 func (s *Scope) Forget() {
 	if s.cache != nil {
 		s.cache.lookups.Clear()
-		clear(s.cache.lists)
+		s.cache.lists.clear()
 	}
 }
 

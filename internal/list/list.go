@@ -289,6 +289,12 @@ func (sc *scan) unknown(reason string) (Match, bool, error) {
 // named checks a named list, with the result of an earlier check if that was the same for certain.
 func (sc *scan) named(item string) (verdict, mail.Value, error) {
 	name := item[1:]
+	if e, ok := sc.known(name); ok {
+		if e.Numbers != nil {
+			sc.s.Numbers = e.Numbers
+		}
+		return toVerdict(e.Matched), e.Data, nil
+	}
 	text, ok := "", false
 	if sc.s.Config != nil {
 		text, ok = sc.s.Config.NamedList(byte(sc.kind), name)
@@ -298,14 +304,6 @@ func (sc *scan) named(item string) (verdict, mail.Value, error) {
 	}
 	if sc.depth >= maxDepth {
 		return no, mail.Value{}, sc.fail("named lists are nested too deeply at \"%s\"", item)
-	}
-	key := expand.ListKey{Kind: byte(sc.kind), Name: name, Subject: sc.subject, Host: sc.host.address, Caseful: sc.caseful}
-	cache := sc.s.ListCache()
-	if e, ok := cache[key]; ok {
-		if e.Numbers != nil {
-			sc.s.Numbers = e.Numbers
-		}
-		return toVerdict(e.Matched), e.Data, nil
 	}
 	inner := scan{s: sc.s, kind: sc.kind, subject: sc.subject, caseful: sc.caseful, setDomain: sc.setDomain, address: sc.address, host: sc.host, depth: sc.depth + 1}
 	before := sc.s.Numbers
@@ -321,14 +319,32 @@ func (sc *scan) named(item string) (verdict, mail.Value, error) {
 	}
 	if inner.noCache {
 		sc.noCache = true
-	} else {
-		e := expand.ListResult{Matched: m.Matched, Data: m.Data}
-		if m.Matched && !sameNumbers(before, sc.s.Numbers) {
-			e.Numbers = sc.s.Numbers
-		}
-		cache[key] = e
+		return toVerdict(m.Matched), m.Data, nil
 	}
+	e := expand.ListResult{Matched: m.Matched, Data: m.Data}
+	if m.Matched && !sameNumbers(before, sc.s.Numbers) {
+		e.Numbers = sc.s.Numbers
+	}
+	sc.keep(name, e)
 	return toVerdict(m.Matched), m.Data, nil
+}
+
+// known looks for the result of an earlier check of a named list; keep keeps one.
+func (sc *scan) known(name string) (e expand.ListResult, ok bool) {
+	if sc.kind == hosts {
+		e, ok = sc.s.Lists().Hosts[expand.HostKey{Name: name, HostName: sc.subject, Address: sc.host.address}]
+	} else {
+		e, ok = sc.s.Lists().Names[expand.ListKey{Kind: byte(sc.kind), Name: name, Subject: sc.subject, Caseful: sc.caseful}]
+	}
+	return e, ok
+}
+
+func (sc *scan) keep(name string, e expand.ListResult) {
+	if sc.kind == hosts {
+		sc.s.Lists().Hosts[expand.HostKey{Name: name, HostName: sc.subject, Address: sc.host.address}] = e
+	} else {
+		sc.s.Lists().Names[expand.ListKey{Kind: byte(sc.kind), Name: name, Subject: sc.subject, Caseful: sc.caseful}] = e
+	}
 }
 
 func toVerdict(matched bool) verdict {

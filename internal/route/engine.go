@@ -70,6 +70,7 @@ func (e *Engine) Route(ctx context.Context, s *expand.Scope, a *mail.Address) Ro
 // from goes through the routers from the one of that index on.
 func (e *Engine) from(ctx context.Context, s *expand.Scope, a *mail.Address, start int) Routed {
 	var last *Router
+	run := &Run{}
 	for i := start; i < len(e.routers); {
 		r := e.routers[i]
 		i++
@@ -80,7 +81,7 @@ func (e *Engine) from(ctx context.Context, s *expand.Scope, a *mail.Address, sta
 		if looped(r, a) {
 			continue
 		}
-		run := &Run{Ctx: ctx, Scope: s, Router: r, Address: a, Engine: e, Mode: a.Mode, before: propertiesOf(a)}
+		*run = Run{Ctx: ctx, Scope: s, Router: r, Address: a, Engine: e, Mode: a.Mode, before: propertiesOf(a)}
 		outcome := Decline
 		switch run.prepare() {
 		case skip:
