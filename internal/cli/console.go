@@ -59,7 +59,7 @@ func (c *console) line() (line string, ok bool, err error) {
 	for {
 		if i := strings.IndexByte(c.text, '\n'); i >= 0 {
 			line, c.text = c.text[:i], c.text[i+1:]
-			return strings.TrimRight(line, whiteSpace), true, nil
+			return trimEnd(line), true, nil
 		}
 		if len(c.text) > maxInputLine {
 			return "", false, fmt.Errorf("an input line is longer than %d bytes", maxInputLine)
@@ -77,12 +77,18 @@ func (c *console) line() (line string, ok bool, err error) {
 			if !errors.Is(err, io.EOF) {
 				return "", false, err
 			}
-			return strings.TrimRight(line, whiteSpace), line != "", nil
+			return trimEnd(line), line != "", nil
 		}
 	}
 }
 
-const whiteSpace = " \t\n\v\f\r"
+// trimEnd takes white space off the end: what strings.TrimRight does, in less time.
+func trimEnd(line string) string {
+	for line != "" && (line[len(line)-1] == ' ' || line[len(line)-1] >= '\t' && line[len(line)-1] <= '\r') {
+		line = line[:len(line)-1]
+	}
+	return line
+}
 
 // edited reads a line from the terminal, which is in raw mode only as long as that takes.
 func (c *console) edited() (line string, ok bool, err error) {
@@ -102,7 +108,7 @@ func (c *console) edited() (line string, ok bool, err error) {
 	if errors.Is(err, io.EOF) {
 		return "", false, nil
 	}
-	return strings.TrimRight(line, whiteSpace), err == nil, err
+	return trimEnd(line), err == nil, err
 }
 
 // prompt asks for a line.

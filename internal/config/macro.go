@@ -25,6 +25,9 @@ type byteSet [256]bool
 
 // mayBeDefined tells whether the name of a defined macro may stand in s: most lines hold none, and there may be hundreds of macros.
 func (t *macroTable) mayBeDefined(s string) bool {
+	if len(t.defined) == 0 {
+		return false
+	}
 	for ; t.looked < len(t.defined); t.looked++ {
 		if name := t.defined[t.looked].Name; name != "" {
 			t.first[name[0]] = true

@@ -43,8 +43,10 @@ func (r *reader) settle() error {
 	if m.EximVersion == "" {
 		m.EximVersion = r.request.World.Version
 	}
-	if err := checkPattern(m.UUCPFromPattern); err != nil {
-		return err
+	if _, set := r.cfg.set["uucp_from_pattern"]; set {
+		if err := checkPattern(m.UUCPFromPattern); err != nil {
+			return err
+		}
 	}
 	for _, limit := range []string{m.SMTPRateLimitMail, m.SMTPRateLimitRcpt} {
 		if limit != "" && !validRateLimit(limit) {

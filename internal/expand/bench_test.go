@@ -71,3 +71,28 @@ func TestAllocations(t *testing.T) {
 		}
 	}
 }
+
+// Texts that come once, as the lines of -be do: nothing is kept of them.
+func BenchmarkFresh(b *testing.B) {
+	for name, format := range map[string]string{
+		"lc":    "${lc:Some.User%d@EXAMPLE.Test} ${uc:abc} ${length_3:abcdef}",
+		"match": `${if match{user%d@example.test}{^([a-z]+)([0-9]+)@(.*)\$}{<$1> <$2> <$3>}{no}}`,
+		"mixed": "${if and{{eq{${domain:u%d@a.test}}{a.test}}{>{7}{5}}}{${sg{x-y-y}{-}{+}}}{${substr_1_2:abcdef}}}",
+	} {
+		b.Run(name, func(b *testing.B) {
+			s := benchScope(b)
+			lines := make([]string, 1<<14)
+			for i := range lines {
+				lines[i] = fmt.Sprintf(format, i)
+			}
+			b.ReportAllocs()
+			n := 0
+			for b.Loop() {
+				n++
+				if _, err := s.Engine.Expand(s, lines[n%len(lines)]); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -84,6 +84,7 @@ type Scope struct {
 	// nesting is how deep Debug is in texts within texts.
 	nesting int
 	stack   []Value     // arguments of the words that are being evaluated
+	text    []byte      // of the texts that are being put together; that of the innermost is on top
 	cache   *scopeCache // results of lookups and named lists
 }
 

@@ -11,7 +11,7 @@ import (
 func (s *Scope) debugText(t *syntax.Text) (Value, error) {
 	s.trace("╭considering: ", t.Source)
 	s.nesting++
-	v, err := s.text(t)
+	v, err := s.evaluate(t)
 	s.nesting--
 	if err != nil {
 		s.trace("├failed to expand: ", t.Source)

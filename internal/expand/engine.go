@@ -19,6 +19,7 @@ import (
 const (
 	maxDepth  = 60       // of expansions within expansions: ${expand:...}, lists, ACLs
 	maxResult = 64 << 20 // bytes of one result
+	maxKept   = 64 << 10 // bytes of memory that a scope keeps for the next text
 )
 
 // New makes an engine of the words that the catalog collected. A word declared twice is an error.

@@ -9,10 +9,10 @@ func (s *Scope) Text(t *syntax.Text) (Value, error) {
 	if s.Debug != nil {
 		return s.debugText(t)
 	}
-	return s.text(t)
+	return s.evaluate(t)
 }
 
-func (s *Scope) text(t *syntax.Text) (Value, error) {
+func (s *Scope) evaluate(t *syntax.Text) (Value, error) {
 	switch len(t.Parts) {
 	case 0:
 		return Value{}, nil
@@ -23,31 +23,49 @@ func (s *Scope) text(t *syntax.Text) (Value, error) {
 		}
 		return v, err
 	}
-	var space [96]byte
-	buffer := space[:0]
 	var taint taint
+	start := len(s.text)
+	err := s.parts(t, &taint)
+	if err == nil && len(s.text)-start > maxResult {
+		err = Fail("the result of the expansion is too large")
+	}
+	if err != nil {
+		s.cutText(start)
+		return Value{}, err
+	}
+	text := string(s.text[start:])
+	s.cutText(start)
+	return taint.value(text), nil
+}
+
+// parts evaluates the parts of a text and puts their values one behind the other on the scope's buffer.
+func (s *Scope) parts(t *syntax.Text, taint *taint) error {
 	for _, n := range t.Parts {
 		if l, ok := n.(*syntax.Literal); ok {
 			if s.Debug != nil {
 				s.debugPart(l, Value{S: l.S})
 			}
-			buffer = append(buffer, l.S...)
+			s.text = append(s.text, l.S...)
 			continue
 		}
 		v, err := s.node(n)
 		if err != nil {
-			return Value{}, err
+			return err
 		}
 		if s.Debug != nil {
 			s.debugPart(n, v)
 		}
 		taint.add(v)
-		buffer = append(buffer, v.S...)
+		s.text = append(s.text, v.S...)
 	}
-	if len(buffer) > maxResult {
-		return Value{}, Fail("the result of the expansion is too large")
+	return nil
+}
+
+// cutText takes from the buffer what was put there from start on.
+func (s *Scope) cutText(start int) {
+	if s.text = s.text[:start]; cap(s.text) > maxKept && start == 0 {
+		s.text = nil
 	}
-	return taint.value(string(buffer)), nil
 }
 
 // taint adds the taint of parts up.
@@ -128,9 +146,14 @@ func (s *Scope) node(n syntax.Node) (Value, error) {
 		v, _, err := s.Header(n.Kind, n.Name)
 		return v, err
 	case *syntax.Operator:
-		subject, err := s.Text(n.Subject)
-		if err != nil {
-			return Value{}, err
+		var subject Value
+		if plain, ok := n.Subject.Literal(); ok && s.Debug == nil {
+			subject.S = plain
+		} else {
+			var err error
+			if subject, err = s.Text(n.Subject); err != nil {
+				return Value{}, err
+			}
 		}
 		if n.Bad != nil {
 			return Value{}, &Error{Text: n.Bad.Text}

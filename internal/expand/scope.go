@@ -85,7 +85,7 @@ func (s *Scope) SetExtra(name string, v Value) (restore func()) {
 func (s *Scope) Derive() *Scope {
 	s.caches()
 	d := *s
-	d.stack = nil
+	d.stack, d.text = nil, nil
 	d.Numbers = append([]Value(nil), s.Numbers...)
 	if s.Extra != nil {
 		d.Extra = make(map[string]Value, len(s.Extra))

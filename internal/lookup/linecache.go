@@ -151,10 +151,7 @@ type index struct {
 type slot struct{ offset, hash uint32 }
 
 func makeIndex(text string) *index {
-	entries := 0
-	for at := 0; at < len(text); entries++ {
-		_, at = nextEntry(text, at)
-	}
+	entries := min(strings.Count(text, "\n"), len(text)/2) + 1 // or fewer
 	size := 16
 	for size < entries*3/2+1 {
 		size *= 2

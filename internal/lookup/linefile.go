@@ -20,17 +20,14 @@ type LineEntry struct {
 
 // Data is the data: without the colon after the key and white space around.
 func (e LineEntry) Data() string {
-	data := strings.TrimLeft(e.rest, spaces)
-	data = strings.TrimPrefix(data, ":")
-	return strings.Trim(joinLines(data), spaces)
+	data := strings.TrimPrefix(trimLeft(e.rest), ":")
+	return trimLeft(trimRight(joinLines(data)))
 }
 
 // Full is the whole entry as it stands, but for quotes round the key and line breaks.
 func (e LineEntry) Full() string {
-	return e.Key + strings.TrimRight(joinLines(e.rest), spaces)
+	return e.Key + trimRight(joinLines(e.rest))
 }
-
-const spaces = " \t\r\v\f\n"
 
 // joinLines puts continuation lines together: one space at each junction, comments and empty lines dropped.
 func joinLines(text string) string {
@@ -39,14 +36,14 @@ func joinLines(text string) string {
 		return text
 	}
 	var b strings.Builder
-	b.WriteString(strings.TrimRight(first, spaces))
+	b.WriteString(trimRight(first))
 	for more != "" {
 		var line string
 		line, more, _ = strings.Cut(more, "\n")
 		if strings.HasPrefix(line, "#") {
 			continue
 		}
-		if line = strings.Trim(line, spaces); line != "" {
+		if line = trimLeft(trimRight(line)); line != "" {
 			b.WriteByte(' ')
 			b.WriteString(line)
 		}
@@ -116,29 +113,41 @@ func (f *LineFile) Each(visit func(LineEntry) bool) {
 // nextEntry finds the next entry at or after offset at: from its key to the end of its last continuation line. start equals
 // end when there is none.
 func nextEntry(text string, at int) (start, end int) {
-	for at < len(text) {
-		next := lineEnd(text, at)
-		if c := text[at]; c != '#' && strings.IndexByte(spaces, c) < 0 {
-			break
-		}
-		at = next
+	for at < len(text) && !beginsEntry(text[at]) {
+		at = lineEnd(text, at)
 	}
 	if at >= len(text) {
 		return at, at
 	}
 	start, end = at, lineEnd(text, at)
-	for at = end; at < len(text); {
+	for at = end; at < len(text) && !beginsEntry(text[at]); {
 		next := lineEnd(text, at)
-		c := text[at]
-		if c != '#' && strings.IndexByte(spaces, c) < 0 {
-			break
-		}
-		if c != '#' && strings.TrimLeft(text[at:next], spaces) != "" {
+		if text[at] != '#' && trimLeft(text[at:next]) != "" {
 			end = next
 		}
 		at = next
 	}
 	return start, end
+}
+
+// beginsEntry tells whether a line that begins with c is neither a comment nor a continuation.
+func beginsEntry(c byte) bool { return c != '#' && !isSpace(c) }
+
+func isSpace(c byte) bool { return c == ' ' || c >= '\t' && c <= '\r' }
+
+// trimLeft and trimRight take white space away; with so few bytes to look for they are quicker than those of package strings.
+func trimLeft(s string) string {
+	for s != "" && isSpace(s[0]) {
+		s = s[1:]
+	}
+	return s
+}
+
+func trimRight(s string) string {
+	for s != "" && isSpace(s[len(s)-1]) {
+		s = s[:len(s)-1]
+	}
+	return s
 }
 
 func lineEnd(text string, at int) int {
@@ -153,9 +162,9 @@ func parse(entry string) LineEntry {
 	if entry[0] == '"' {
 		return parseQuoted(entry)
 	}
-	i := strings.IndexAny(entry, ":"+spaces)
-	if i < 0 {
-		return LineEntry{Key: entry}
+	i := 0
+	for i < len(entry) && entry[i] != ':' && !isSpace(entry[i]) {
+		i++
 	}
 	return LineEntry{Key: entry[:i], rest: entry[i:]}
 }

@@ -90,6 +90,9 @@ func (p *parser) name(also string) string {
 // mean nothing.
 func (p *parser) parseText(nested, active bool) *Text {
 	t := p.texts.next()
+	if nested && p.plain(t) {
+		return t
+	}
 	start, first := p.at, len(p.parts)
 	p.depth++
 	bad := p.readParts(t, nested, active)
@@ -103,6 +106,30 @@ func (p *parser) parseText(nested, active bool) *Text {
 		t.Source = p.text[start:p.at]
 	}
 	return p.finish(t, first, bad)
+}
+
+// plain reads a text that stands for itself up to its closing brace: most arguments are that simple. It is false if this is not one.
+func (p *parser) plain(t *Text) bool {
+	for i := p.at; i < len(p.text); i++ {
+		switch p.text[i] {
+		case '$', '\\':
+			return false
+		case '}':
+			if p.depth >= maxDepth {
+				return false
+			}
+			t.Source = p.text[p.at:i]
+			if t.Source != "" {
+				l := p.literals.next()
+				l.S = t.Source
+				t.only[0] = l
+				t.Parts = t.only[:]
+			}
+			p.at = i + 1
+			return true
+		}
+	}
+	return false
 }
 
 // readParts puts the parts of a text on the stack. The mistake that it returns is not in any of them.
@@ -363,7 +390,8 @@ func (p *parser) braced() Node {
 func (p *parser) operator(text string) Node {
 	row, name, argument, ok := p.words.Operator(text)
 	o := p.operators.next()
-	*o = Operator{Name: name, Argument: argument, Row: row, Subject: p.parseText(true, true)}
+	o.Name, o.Argument, o.Row = name, argument, row
+	o.Subject = p.parseText(true, true)
 	if p.bad == nil && !ok {
 		o.Name = text
 		p.fail("unknown expansion operator \"%s\"", text)

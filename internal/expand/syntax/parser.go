@@ -7,7 +7,8 @@ type Parser struct{ p parser }
 func (r *Parser) Parse(text string, words Words) *Text {
 	p := &r.p
 	p.reset()
-	*p = parser{words: words, text: text, parts: p.parts[:0], room: p.room}
+	p.words, p.text, p.parts = words, text, p.parts[:0]
+	p.at, p.depth, p.bad, p.openHeader = 0, 0, nil, false
 	return p.parseText(false, true)
 }
 
