@@ -68,7 +68,7 @@ func addresses(ctx context.Context, w *outside.World, host string) (list []netip
 	for _, kind := range []outside.RRType{outside.TypeAAAA, outside.TypeA} {
 		answer, err := w.DNS.Lookup(ctx, outside.Question{Name: host, Type: kind})
 		if err != nil {
-			again = true
+			again = again || !errors.Is(err, outside.ErrNoHost) && !errors.Is(err, outside.ErrNoData)
 			continue
 		}
 		for _, r := range answer.Records {
@@ -178,4 +178,18 @@ func Until(ctx context.Context, conn net.Conn, limit time.Duration) (stop func()
 		conn.SetDeadline(time.Time{})
 		return nil
 	}
+}
+
+// Reason is the text of an error of a connection, as the system words it, without operation and addresses.
+func Reason(err error) string {
+	var timeout net.Error
+	switch {
+	case errors.Is(err, context.Canceled):
+		return "cancelled"
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		return "Connection timed out"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "the server closed the connection"
+	}
+	return SystemText(err)
 }

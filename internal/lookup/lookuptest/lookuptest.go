@@ -44,7 +44,9 @@ type Suite struct {
 	World *outside.World
 	// Scope is given to the searches.
 	Scope any
-	Cases []Case
+	// Settings finds the options of the main section; nil: none are set.
+	Settings func(t any) any
+	Cases    []Case
 }
 
 // Run runs the cases, and those that every type must pass.
@@ -65,7 +67,7 @@ func (s Suite) Run(t *testing.T) {
 			t.Errorf("%s: %v", c.Type, err)
 			continue
 		}
-		request := &lookup.Request{World: world, File: s.expand(c.File), Key: s.expand(c.Key), Scope: s.Scope}
+		request := &lookup.Request{World: world, File: s.expand(c.File), Key: s.expand(c.Key), Scope: s.Scope, Settings: s.Settings}
 		cache := &lookup.Cache{}
 		for _, how := range []string{"first", "again"} { // the second time from the cache
 			found, ok, err := lookup.Search(context.Background(), cache, typ, request)
