@@ -26,6 +26,7 @@ import (
 	"exigo/internal/feature/spf"
 	"exigo/internal/feature/srs"
 	"exigo/internal/lookup"
+	"exigo/internal/lookup/absent"
 	"exigo/internal/lookup/cdb"
 	"exigo/internal/lookup/dbm"
 	"exigo/internal/lookup/dnsdb"
@@ -36,6 +37,7 @@ import (
 	"exigo/internal/lookup/lsearch"
 	"exigo/internal/lookup/passwd"
 	"exigo/internal/lookup/psl"
+	"exigo/internal/lookup/redis"
 	"exigo/internal/lookup/sqlite"
 	"exigo/internal/route"
 	"exigo/internal/route/accept"
@@ -88,8 +90,9 @@ func Default() Catalog {
 			json.Driver(),
 			lmdb.Driver(),
 			passwd.Driver(),
+			redis.Driver(),
 			sqlite.Driver(),
-		}, testLookups()),
+		}, absent.Drivers(), testLookups()),
 		Routers: []*route.Driver{
 			accept.Driver(),
 			dnslookup.Driver(),
