@@ -14,6 +14,7 @@ import (
 	"exigo/internal/feature"
 	"exigo/internal/feature/arc"
 	"exigo/internal/feature/atrn"
+	"exigo/internal/feature/contentregex"
 	"exigo/internal/feature/dcc"
 	"exigo/internal/feature/dkim"
 	"exigo/internal/feature/dmarc"
@@ -23,6 +24,7 @@ import (
 	"exigo/internal/feature/proxyprotocol"
 	"exigo/internal/feature/requiretls"
 	"exigo/internal/feature/resumption"
+	"exigo/internal/feature/spam"
 	"exigo/internal/feature/spf"
 	"exigo/internal/feature/srs"
 	"exigo/internal/lookup"
@@ -80,6 +82,8 @@ func Default() Catalog {
 			perl.Feature(),
 			atrn.Feature(),
 			mime.Feature(), // behind those that look at the message before its parts
+			contentregex.Feature(),
+			spam.Feature(),
 			prdr.Feature(), // behind those that check messages
 		},
 		Lookups: slices.Concat(lsearch.Drivers(), dbm.Drivers(), psl.Drivers(), []*lookup.Driver{

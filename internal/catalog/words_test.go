@@ -16,8 +16,7 @@ import (
 // waiting are words that are not known yet, each with the room that they wait for. The list must only become shorter: a word on it that
 // is known is an error.
 var waiting = []struct{ reason, words string }{
-	{"variables of MIME parts: only where they are; scanning: malware, spam, regex", `av_failed malware_name regex1 regex2 regex_match_string spam_action spam_bar
-		spam_report spam_score spam_score_int`},
+	{"scanning for malware", "av_failed malware_name"},
 	{"room of Brightmail", "bmi_alt_location bmi_base64_tracker_verdict bmi_base64_verdict bmi_deliver"},
 	{"events", `event_data event_defer_errno event_name tpda_defer_errno tpda_defer_errstr tpda_delivery_confirmation tpda_delivery_domain
 		tpda_delivery_fqdn tpda_delivery_ip tpda_delivery_local_part tpda_delivery_port`},
