@@ -8,6 +8,9 @@ import (
 // maxDepth limits the nesting of braces, so that no string can exhaust the stack.
 const maxDepth = 150
 
+// maxCopied is the most memory that is kept for the next literal with escapes.
+const maxCopied = 64 << 10
+
 type parser struct {
 	words Words
 	text  string
@@ -17,6 +20,7 @@ type parser struct {
 	// openHeader says that a header name ran over a closing brace, for the message about the brace that is missing then.
 	openHeader bool
 	parts      []Node // of the texts that are being read: those of the innermost are on top
+	copied     []byte // room for a literal with escapes
 	room
 }
 
@@ -186,35 +190,47 @@ func (p *parser) finish(t *Text, first int, bad *Bad) *Text {
 // literal reads text up to the next thing that means something. Where no backslash is in it, it is not copied.
 func (p *parser) literal(nested, active bool) {
 	start := p.at
-	var copied []byte
-	for p.at < len(p.text) {
-		c := p.text[p.at]
-		if c == '}' && nested || c == '$' && active {
-			break
-		}
-		if c != '\\' {
-			if p.at++; copied != nil {
-				copied = append(copied, c)
-			}
-			continue
-		}
-		if copied == nil {
-			copied = append(make([]byte, 0, p.at-start+32), p.text[start:p.at]...)
-		}
-		var ok bool
-		if copied, ok = p.escape(copied); !ok {
-			p.fail(`\ at end of string`)
-			break
-		}
-	}
+	p.toSpecial(nested, active)
 	text := p.text[start:p.at]
-	if copied != nil {
+	if p.peek() == '\\' {
+		copied := append(p.copied[:0], text...)
+		for ok := true; ok && p.peek() == '\\'; {
+			if copied, ok = p.escape(copied); !ok {
+				p.fail(`\ at end of string`)
+				break
+			}
+			start = p.at
+			p.toSpecial(nested, active)
+			copied = append(copied, p.text[start:p.at]...)
+		}
 		text = string(copied)
+		if p.copied = copied; cap(copied) > maxCopied {
+			p.copied = nil
+		}
 	}
 	if text != "" {
 		l := p.literals.next()
 		l.S = text
 		p.parts = append(p.parts, l)
+	}
+}
+
+// toSpecial goes on to the next byte that may mean something.
+func (p *parser) toSpecial(nested, active bool) {
+	for p.at < len(p.text) {
+		switch p.text[p.at] {
+		case '\\':
+			return
+		case '$':
+			if active {
+				return
+			}
+		case '}':
+			if nested {
+				return
+			}
+		}
+		p.at++
 	}
 }
 
