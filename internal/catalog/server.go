@@ -99,6 +99,7 @@ type Server struct {
 	system      bool
 	request     Request
 	logSettings eventlog.Settings
+	tags        []eventlog.Tag // of all features
 }
 
 // maxDeliveries is how many messages are delivered at the same time by one process.
@@ -158,6 +159,9 @@ func (s *Server) compile(ctx context.Context) error {
 	}
 	if err := s.openLog(); err != nil {
 		return err
+	}
+	for _, f := range s.Catalog.Features {
+		s.tags = append(s.tags, f.Tags...)
 	}
 	s.openState()
 	for _, step := range []func() error{s.compileACLs, s.compileRouters, s.compileTransports, s.compileRules, s.compileTLS} {
@@ -249,11 +253,7 @@ func (s *Server) openState() {
 
 // Format builds log lines with the rooms' fields.
 func (s *Server) Format(on eventlog.Set) eventlog.Format {
-	var tags []eventlog.Tag
-	for _, f := range s.Catalog.Features {
-		tags = append(tags, f.Tags...)
-	}
-	return eventlog.Format{Selectors: on, Tags: tags, TopBit: s.Main.PrintTopBitChars, Ports: s.Main.LogPorts}
+	return eventlog.Format{Selectors: on, Tags: s.tags, TopBit: s.Main.PrintTopBitChars, Ports: s.Main.LogPorts}
 }
 
 func (s *Server) compileACLs() (err error) {

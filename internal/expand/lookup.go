@@ -83,15 +83,15 @@ const maxLists = 2000 // results of named lists kept; beyond that the cache begi
 // caches returns the scope's cache, made on first use.
 func (s *Scope) caches() *scopeCache {
 	if s.cache == nil {
-		s.cache = &scopeCache{lists: ListCache{Names: map[ListKey]ListResult{}, Hosts: map[HostKey]ListResult{}}}
+		s.cache = &scopeCache{}
 	}
 	return s.cache
 }
 
-// ListCache has the results of checks of named lists: those of hosts, and all others.
+// ListCache has the results of checks of named lists: those of hosts, and all others. The maps are nil until there is something to keep.
 type ListCache struct {
-	Names map[ListKey]ListResult
-	Hosts map[HostKey]ListResult
+	Names map[ListKey]*ListResult
+	Hosts map[HostKey]*ListResult
 }
 
 // ListKey says which named list was checked for what.

@@ -289,7 +289,7 @@ func (sc *scan) unknown(reason string) (Match, bool, error) {
 // named checks a named list, with the result of an earlier check if that was the same for certain.
 func (sc *scan) named(item string) (verdict, mail.Value, error) {
 	name := item[1:]
-	if e, ok := sc.known(name); ok {
+	if e := sc.known(name); e != nil {
 		if e.Numbers != nil {
 			sc.s.Numbers = e.Numbers
 		}
@@ -321,7 +321,7 @@ func (sc *scan) named(item string) (verdict, mail.Value, error) {
 		sc.noCache = true
 		return toVerdict(m.Matched), m.Data, nil
 	}
-	e := expand.ListResult{Matched: m.Matched, Data: m.Data}
+	e := &expand.ListResult{Matched: m.Matched, Data: m.Data}
 	if m.Matched && !sameNumbers(before, sc.s.Numbers) {
 		e.Numbers = sc.s.Numbers
 	}
@@ -329,22 +329,27 @@ func (sc *scan) named(item string) (verdict, mail.Value, error) {
 	return toVerdict(m.Matched), m.Data, nil
 }
 
-// known looks for the result of an earlier check of a named list; keep keeps one.
-func (sc *scan) known(name string) (e expand.ListResult, ok bool) {
+// known gives the result of an earlier check of a named list, or nil; keep keeps one.
+func (sc *scan) known(name string) *expand.ListResult {
 	if sc.kind == hosts {
-		e, ok = sc.s.Lists().Hosts[expand.HostKey{Name: name, HostName: sc.subject, Address: sc.host.address}]
-	} else {
-		e, ok = sc.s.Lists().Names[expand.ListKey{Kind: byte(sc.kind), Name: name, Subject: sc.subject, Caseful: sc.caseful}]
+		return sc.s.Lists().Hosts[expand.HostKey{Name: name, HostName: sc.subject, Address: sc.host.address}]
 	}
-	return e, ok
+	return sc.s.Lists().Names[expand.ListKey{Kind: byte(sc.kind), Name: name, Subject: sc.subject, Caseful: sc.caseful}]
 }
 
-func (sc *scan) keep(name string, e expand.ListResult) {
+func (sc *scan) keep(name string, e *expand.ListResult) {
+	c := sc.s.Lists()
 	if sc.kind == hosts {
-		sc.s.Lists().Hosts[expand.HostKey{Name: name, HostName: sc.subject, Address: sc.host.address}] = e
-	} else {
-		sc.s.Lists().Names[expand.ListKey{Kind: byte(sc.kind), Name: name, Subject: sc.subject, Caseful: sc.caseful}] = e
+		if c.Hosts == nil {
+			c.Hosts = make(map[expand.HostKey]*expand.ListResult)
+		}
+		c.Hosts[expand.HostKey{Name: name, HostName: sc.subject, Address: sc.host.address}] = e
+		return
 	}
+	if c.Names == nil {
+		c.Names = make(map[expand.ListKey]*expand.ListResult)
+	}
+	c.Names[expand.ListKey{Kind: byte(sc.kind), Name: name, Subject: sc.subject, Caseful: sc.caseful}] = e
 }
 
 func toVerdict(matched bool) verdict {
