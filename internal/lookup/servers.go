@@ -17,8 +17,8 @@ type Servers struct {
 }
 
 // Each asks one server of the search after the other until one has answered: those of the option "servers=", those that stand before the
-// query ("servers=...; query"), or else configured, the value of the main option. A server without slashes is a name: the item of the main
-// option that begins with it is meant. ask gets the item as it stands there; an error of ask that wraps ErrDefer leads to the next server, any
+// query ("servers=...; query"), or else configured, the value of the main option. A server without slashes, or the path of a socket
+// alone, is a name: the item of the main option that begins with it is meant. ask gets the item as it stands there; an error of ask that wraps ErrDefer leads to the next server, any
 // other ends the search. All errors given back are temporary: a mistake in the list must not be taken for an answer.
 func (v Servers) Each(r *Request, configured string, ask func(server, query string) (Result, bool, error)) (Result, bool, error) {
 	main := option.SplitList(configured)
@@ -31,7 +31,7 @@ func (v Servers) Each(r *Request, configured string, ask func(server, query stri
 		if tainted {
 			return Result{}, false, Defer(fmt.Sprintf("%s server \"%s\" is tainted", v.Name, ConcealServers(server)))
 		}
-		if !strings.Contains(server, "/") {
+		if !strings.Contains(server, "/") || server[0] == '(' && strings.HasSuffix(server, ")") {
 			full, ok := find(server, main, v.Bare)
 			if !ok {
 				return Result{}, false, Defer(fmt.Sprintf("%s server \"%s\" not found in %s", v.Name, server, v.Option))

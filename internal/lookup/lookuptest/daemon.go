@@ -41,6 +41,8 @@ type Daemon struct {
 	// Dir is its directory: short enough for the path of a socket, and removed when the test ends. Port is free on 127.0.0.1.
 	Dir  string
 	Port int
+	// End is the signal that ends it, SIGTERM if it is nil.
+	End os.Signal
 	// account is who it runs as, nil for the caller.
 	account *syscall.Credential
 }
@@ -142,7 +144,11 @@ func (d *Daemon) Start(t testing.TB, ready, program string, args ...string) (sto
 	stop = func() {
 		if !ended {
 			ended = true
-			c.Process.Signal(syscall.SIGTERM)
+			signal := d.End
+			if signal == nil {
+				signal = syscall.SIGTERM
+			}
+			c.Process.Signal(signal)
 			c.Wait()
 		}
 	}
