@@ -38,6 +38,7 @@ import (
 	"exigo/internal/lookup/lmdb"
 	"exigo/internal/lookup/lsearch"
 	"exigo/internal/lookup/passwd"
+	"exigo/internal/lookup/pgsql"
 	"exigo/internal/lookup/psl"
 	"exigo/internal/lookup/redis"
 	"exigo/internal/lookup/sqlite"
@@ -94,6 +95,7 @@ func Default() Catalog {
 			json.Driver(),
 			lmdb.Driver(),
 			passwd.Driver(),
+			pgsql.Driver(),
 			redis.Driver(),
 			sqlite.Driver(),
 		}, absent.Drivers(), testLookups()),
