@@ -66,7 +66,7 @@ func (s *Server) smtpServices() smtpserver.Services {
 			return nil
 		},
 		RunQueue: func(ctx context.Context, r smtpserver.QueueRun) {
-			s.RunQueue(ctx, queue.Selection{Kind: r.Kind, Words: r.Words, Queue: r.Queue, Only: r.Only, Begin: r.Begin, Force: true})
+			s.RunQueue(ctx, queue.Selection{Kind: r.Kind, Words: r.Words, Queue: r.Queue, Only: r.Only, Begin: r.Begin, Over: r.Over, Force: true})
 		},
 		StartCommand: startCommand, ETRNLock: newKeyLock().take,
 		SpoolSpace:     func() (int64, int64) { return space(s.Spool.Directory) },

@@ -37,6 +37,8 @@ type Selection struct {
 	Only func(address string) bool
 	// Begin, if set, may prepare each message before it is tried.
 	Begin func(m *mail.Message)
+	// Over, if set, ends the run early when it says so.
+	Over func() bool
 	// Pretend are times on the queue to assume, one for each message (-Tqt).
 	Pretend []time.Duration
 }
@@ -110,6 +112,9 @@ func (r *Runner) stage(ctx context.Context, sel Selection, match func(m *mail.Me
 		go func() {
 			defer wg.Done()
 			for a := range work {
+				if sel.Over != nil && sel.Over() {
+					continue
+				}
 				r.Deliver(ctx, a.id, a.queue, a.options)
 			}
 		}()

@@ -78,6 +78,13 @@ func (t *Turned) begin(ctx context.Context, s *Settings) error {
 	return nil
 }
 
+// Lost tells whether the connection is of no use any more.
+func (t *Turned) Lost() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.ended || t.conn != nil && t.conn.dead
+}
+
 // Finish ends the connection with QUIT and waits a little for the reply. ctx bounds the wait.
 func (t *Turned) Finish(ctx context.Context) {
 	t.mu.Lock()

@@ -86,6 +86,8 @@ type QueueRun struct {
 	// Only says for which recipients; Begin prepares each message before it is tried. Messages are tried one after another.
 	Only  func(address string) bool
 	Begin func(m *mail.Message)
+	// Over ends the run before the next message when it says so.
+	Over func() bool
 }
 
 // Onward is what a session does for the delivery of a message while it comes in: connections onward belong to the message, from the RCPT

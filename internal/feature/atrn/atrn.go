@@ -162,7 +162,7 @@ func turn(s *smtpserver.Session, domains []string, queue string) {
 	line := smtpclient.Turn(s.Conn(), customer)
 	done := s.RunQueue(smtpserver.QueueRun{
 		Kind: "ODMR", Words: "-qq -Rr @(" + strings.Join(domains, "|") + ")", Queue: queue, Only: within(domains),
-		Begin: func(m *mail.Message) { provider(m, line, customer) }})
+		Begin: func(m *mail.Message) { provider(m, line, customer) }, Over: line.Lost})
 	if !done { // a session that only tests goes on
 		return
 	}

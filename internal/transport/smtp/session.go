@@ -27,6 +27,9 @@ func (d *delivery) session(h *mail.Host, more bool) problem {
 	}
 	c := d.parked(set)
 	reused := c != nil
+	if !reused && d.run.Continue {
+		return problem{about: aboutNothing} // the connection that waits is for another source or manner; the host's retry time holds
+	}
 	if !reused {
 		if c, err = d.connect(set); err != nil {
 			return d.setupFailed(err, h)
