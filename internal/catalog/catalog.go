@@ -14,6 +14,7 @@ import (
 	"exigo/internal/feature"
 	"exigo/internal/feature/arc"
 	"exigo/internal/feature/atrn"
+	"exigo/internal/feature/brightmail"
 	"exigo/internal/feature/contentregex"
 	"exigo/internal/feature/dcc"
 	"exigo/internal/feature/dkim"
@@ -80,6 +81,7 @@ func Default() Catalog {
 			dmarc.Feature(), // behind dkim, as on log lines
 			srs.Feature(),
 			dcc.Feature(),
+			brightmail.Feature(),
 			perl.Feature(),
 			atrn.Feature(),
 			mime.Feature(), // behind those that look at the message before its parts

@@ -17,7 +17,6 @@ import (
 // is known is an error.
 var waiting = []struct{ reason, words string }{
 	{"scanning for malware", "av_failed malware_name"},
-	{"room of Brightmail", "bmi_alt_location bmi_base64_tracker_verdict bmi_base64_verdict bmi_deliver"},
 	{"events", `event_data event_defer_errno event_name tpda_defer_errno tpda_defer_errstr tpda_delivery_confirmation tpda_delivery_domain
 		tpda_delivery_fqdn tpda_delivery_ip tpda_delivery_local_part tpda_delivery_port`},
 	{"lookup types over the network", "ldapauth quote_ldap quote_ldap_dn quote_mysql"},
