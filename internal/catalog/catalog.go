@@ -19,6 +19,7 @@ import (
 	"exigo/internal/feature/dcc"
 	"exigo/internal/feature/dkim"
 	"exigo/internal/feature/dmarc"
+	"exigo/internal/feature/malware"
 	"exigo/internal/feature/mime"
 	"exigo/internal/feature/perl"
 	"exigo/internal/feature/prdr"
@@ -86,6 +87,7 @@ func Default() Catalog {
 			atrn.Feature(),
 			mime.Feature(), // behind those that look at the message before its parts
 			contentregex.Feature(),
+			malware.Feature(),
 			spam.Feature(),
 			prdr.Feature(), // behind those that check messages
 		},

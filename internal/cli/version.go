@@ -9,7 +9,7 @@ import (
 // version is -bV: what is built in, and which configuration is read.
 func (p *Program) version(context.Context) error {
 	s := p.Server
-	var lookups, routers, transports, authenticators []string
+	var lookups, routers, transports, authenticators, scanners []string
 	for _, d := range s.Catalog.Lookups {
 		if !d.Absent {
 			lookups = append(lookups, d.Name)
@@ -19,6 +19,7 @@ func (p *Program) version(context.Context) error {
 		for _, d := range f.Lookups {
 			lookups = append(lookups, d.Name)
 		}
+		scanners = append(scanners, f.Scanners...)
 	}
 	for _, d := range s.Catalog.Authenticators {
 		authenticators = append(authenticators, d.Name)
@@ -40,7 +41,7 @@ func (p *Program) version(context.Context) error {
 		words []string
 	}{
 		{"Support for:", s.Catalog.Support()}, {"Lookups (built-in):", lookups}, {"Authenticators:", authenticators}, {"Routers:", routers},
-		{"Transports:", transports},
+		{"Transports:", transports}, {"Malware:", scanners},
 	} {
 		fmt.Fprintf(p.Stdout, "%s %s\n", line.head, strings.Join(line.words, " "))
 	}

@@ -241,7 +241,7 @@ func TestErrors(t *testing.T) {
 		{"hide foo = a", `1: main option "foo" unknown`},
 		{"hide A=b", `1: main option "A" unknown`},
 		{"system_filter = /x", `1: option "system_filter" is not supported yet`},
-		{"hide av_scanner = x", `1: option "av_scanner" is not supported yet`},
+		{"hide local_scan_path = x", `1: option "local_scan_path" is not supported yet`},
 		{"perl_startup = foo", `1: option "perl_startup" is not supported yet`},
 		{"no_perl_at_start", `1: option "no_perl_at_start" is not supported yet`},
 		{"localhost_number = 17", "localhost_number is greater than the maximum allowed value (16)"},

@@ -29,6 +29,8 @@ type Feature struct {
 	Name, Doc string
 	// Support is the word for the "Support for:" line of -bV, "" for none.
 	Support string
+	// Scanners are words for the "Malware:" line of -bV: types of virus scanners.
+	Scanners []string
 	// Needs names features whose results this one reads.
 	Needs []string
 	// Macros are names to predefine beside _HAVE_SUPPORT and those of the options, "NAME=value" or without a value of their own.

@@ -131,6 +131,9 @@ func dialOne(ctx context.Context, s *expand.Scope, network, address, shown strin
 	return &Conn{Conn: c, Address: shown, stop: context.AfterFunc(ctx, func() { c.SetDeadline(time.Unix(1, 0)) })}, nil
 }
 
+// TimedOut is the Reason of an error for want of time.
+const TimedOut = "Connection timed out"
+
 // Reason words an error in the system's words, without names that the reader knows.
 func Reason(err error) string {
 	var timeout net.Error
@@ -142,7 +145,7 @@ func Reason(err error) string {
 	case errors.Is(err, io.EOF):
 		return "EOF"
 	case errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout():
-		return capital(syscall.ETIMEDOUT.Error())
+		return TimedOut
 	case errors.As(err, &number) && errors.As(err, &path):
 		return fmt.Sprintf("failed to %s %s: %s", path.Op, path.Path, capital(number.Error()))
 	case errors.As(err, &number):
