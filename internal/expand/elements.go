@@ -51,10 +51,14 @@ func trimLeft(text string) string {
 }
 
 func trimRight(text string) string {
-	for text != "" && isSpace(text[len(text)-1]) {
-		text = text[:len(text)-1]
+	end := len(text)
+	for end > 0 && isSpace(text[end-1]) {
+		end--
 	}
-	return text
+	if end < len(text) && end > 0 && text[end-1] == '\\' {
+		end++ // a backslash keeps the space behind it
+	}
+	return text[:end]
 }
 
 func isPunctuation(c byte) bool {

@@ -1,6 +1,8 @@
 package expand
 
 import (
+	"strings"
+
 	"exigo/internal/expand/syntax"
 )
 
@@ -233,6 +235,9 @@ func (s *Scope) badItem(it *syntax.Item) error {
 				return err
 			}
 		}
+		if !yes && it.Fail {
+			return ForcedFail(it)
+		}
 	}
 	return &Error{Text: it.Bad.Text}
 }
@@ -300,8 +305,17 @@ func (s *Scope) Branches(it *syntax.Item, matched bool, value Value) (Value, err
 	if it.No != nil {
 		return s.Text(it.No)
 	}
-	if it.Fail {
-		return Value{}, Force("\"%s\" failed and \"fail\" requested", it.Name)
+	return Value{}, ForcedFail(it)
+}
+
+// ForcedFail is the error of an item whose second branch is taken, if that is the word fail: the forced failure, or the mistake that stands
+// behind the word.
+func ForcedFail(it *syntax.Item) error {
+	switch {
+	case !it.Fail:
+		return nil
+	case it.Bad != nil:
+		return Fail("%s", strings.Replace(it.Bad.Text, "did not close with '}'", "did not close with '}' after forcedfail", 1))
 	}
-	return Value{}, nil
+	return Force("\"%s\" failed and \"fail\" requested", it.Name)
 }

@@ -8,6 +8,7 @@ package list
 import (
 	"errors"
 	"strings"
+	"syscall"
 
 	"exigo/internal/expand"
 	"exigo/internal/mail"
@@ -369,7 +370,7 @@ func (sc *scan) file(path string) (verdict, mail.Value, string, error) {
 		return no, mail.Value{}, "", sc.fail("Tainted filename '%s'", path)
 	}
 	data, err := sc.s.ReadFile(sc.s.Ctx, path)
-	if err != nil {
+	if err != nil && !errors.Is(err, syscall.EISDIR) { // a folder has no lines
 		return no, mail.Value{}, "", sc.fail("failed to open %s when checking \"%s\": %s", path, path, systemText(err))
 	}
 	sc.noCache = true

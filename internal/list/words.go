@@ -51,13 +51,13 @@ func Words() expand.Words {
 func matchIP(s *expand.Scope, subject mail.Value, list string) (Match, error) {
 	var a netip.Addr
 	if subject.S != "" {
-		var err error
-		if a, err = netip.ParseAddr(subject.S); err != nil {
+		var ok bool
+		if a, ok = expand.ParseAddress(subject.S); !ok {
 			return Match{}, expand.Fail("\"%s\" is not an IP address", subject.S)
 		}
 	}
 	sc := hostScan(s, "", a, true)
-	return sc.run(list, false)
+	return sc.run(list, true) // Exim expands this list, alone of its kind
 }
 
 // completion is the message about a list that could not be checked. A mistake keeps its own.

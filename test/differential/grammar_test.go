@@ -33,7 +33,9 @@ func TestGrammar(t *testing.T) {
 			if text = g.text(1 + g.IntN(3)); g.IntN(4) == 0 {
 				text = g.damage(text)
 			}
-			text = strings.Trim(text, " ")
+			if text = strings.Trim(text, " "); strings.HasSuffix(text, "\\") { // which would join the next line to this one
+				text += "x"
+			}
 		}
 		if text[0] >= 'A' && text[0] <= 'Z' { // Exim takes the line for the definition of a macro
 			text = "-" + text
@@ -53,10 +55,7 @@ func (g *grammar) damage(text string) string {
 	at := g.IntN(len(text) + 1)
 	letter := g.pick("{", "}", "$", ":", " ", "\\", "a", "1", ",", "_", "-", "}}", "{{", "\\N", "fail", "!")
 	end := min(len(text), at+g.IntN(3))
-	if text = text[:at] + letter + text[end:]; strings.HasSuffix(text, "\\") {
-		text += "x"
-	}
-	return text
+	return text[:at] + letter + text[end:]
 }
 
 // text is a string with expansions in it.

@@ -66,8 +66,8 @@ func evalIf(s *expand.Scope, it *syntax.Item) (expand.Value, error) {
 		v, err = s.Text(it.Yes)
 	case it.No != nil:
 		v, err = s.Text(it.No)
-	case it.Fail:
-		err = expand.Force("\"if\" failed and \"fail\" requested")
+	default:
+		err = expand.ForcedFail(it)
 	}
 	s.Numbers, s.Value = numbers, value
 	return v, err
@@ -272,32 +272,36 @@ func earlyListExtract(n int, argument expand.Value) error {
 	case n > 0:
 	case number == "":
 		return expand.Fail("first argument of \"listextract\" must not be empty")
-	case !syntax.IsFieldNumber(number) || number == "-":
+	case !syntax.IsFieldNumber(number):
 		return expand.Fail("first argument of \"listextract\" must be numeric")
 	}
 	return nil
 }
 
 func evalListExtract(s *expand.Scope, it *syntax.Item) (expand.Value, error) {
-	args, err := s.Texts(it.Args)
+	number, err := s.Text(it.Args[0])
+	if err == nil {
+		err = earlyListExtract(0, number)
+	}
 	if err != nil {
 		return expand.Value{}, err
 	}
-	if err := earlyListExtract(0, args[0]); err != nil {
+	list, err := s.Text(it.Args[1])
+	if err != nil {
 		return expand.Value{}, err
 	}
-	n, err := strconv.Atoi(trim(args[0].S))
+	n, err := strconv.Atoi(trim(number.S))
 	if err != nil {
 		return s.Branches(it, false, expand.Value{}) // larger than any list
 	}
-	_, items := expand.SplitList(args[1].S)
+	_, items := expand.SplitList(list.S)
 	if n < 0 {
 		n += len(items) + 1
 	}
 	if n < 1 || n > len(items) {
 		return s.Branches(it, false, expand.Value{})
 	}
-	return s.Branches(it, true, expand.Value{S: items[n-1], Tainted: args[1].Tainted})
+	return s.Branches(it, true, expand.Value{S: items[n-1], Tainted: list.Tainted})
 }
 
 func evalEnv(s *expand.Scope, it *syntax.Item) (expand.Value, error) {

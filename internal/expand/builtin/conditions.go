@@ -22,7 +22,9 @@ func plainConditions() []expand.Condition {
 		},
 		{
 			Name: "bool_lax", Doc: "False for the empty string, false, no and 0; true for everything else.", Min: 1, Max: 1,
-			Test: func(s *expand.Scope, args []expand.Value) (bool, error) { return expand.LaxBool(args[0].S), nil },
+			Test: func(s *expand.Scope, args []expand.Value) (bool, error) {
+				return expand.LaxBool(args[0].S) && trim(args[0].S) != "-", nil
+			},
 			Examples: []expand.Example{
 				{In: `${if bool_lax{00}{y}{n}}`, Out: "y"}, {In: `${if bool_lax{ no }{y}{n}}`, Out: "n"},
 			},
@@ -71,8 +73,8 @@ func plainConditions() []expand.Condition {
 		rows = append(rows, expand.Condition{
 			Name: kind.name, Doc: "True for the text of an IP address (of that version).", Min: 1, Max: 1,
 			Test: func(s *expand.Scope, args []expand.Value) (bool, error) {
-				a, err := netip.ParseAddr(args[0].S)
-				return err == nil && kind.wants(a), nil
+				a, ok := expand.ParseAddress(args[0].S)
+				return ok && kind.wants(a), nil
 			},
 		})
 	}
@@ -138,7 +140,7 @@ func numberComparisons() (rows []expand.Condition) {
 func testBool(s *expand.Scope, args []expand.Value) (bool, error) {
 	text := trim(args[0].S)
 	number := strings.TrimPrefix(text, "-")
-	if text == "" {
+	if text == "" || text == "-" {
 		return false, nil
 	}
 	if number != "" && strings.Trim(number, "0123456789") == "" {

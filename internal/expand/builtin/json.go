@@ -23,23 +23,51 @@ func extractJSON(key string, number bool, text string, unquote bool) (string, bo
 	if err != nil || !ok || !unquote {
 		return field, ok, err
 	}
-	field = trim(field)
-	if len(field) < 2 || field[0] != '"' || field[len(field)-1] != '"' {
+	end := stringEnd(trim(field))
+	if end < 0 {
 		return "", false, expand.Fail("missing '\"' wrapping string result for extract jsons")
 	}
-	return field[1 : len(field)-1], true, nil
+	return trim(field)[1:end], true, nil
 }
 
-// unwrap takes the brackets off a JSON object or array.
-func unwrap(text, open, shut, what, word string) (string, error) {
-	text = trim(text)
-	if !strings.HasPrefix(text, open) {
-		return "", expand.Fail("missing '%s' wrapping %s for extract %s", open, what, word)
+// stringEnd returns where the quote stands that ends the string in quotes with which text begins, -1 if text does not begin with one.
+func stringEnd(text string) int {
+	if text == "" || text[0] != '"' {
+		return -1
 	}
-	if len(text) < 2 || !strings.HasSuffix(text, shut) {
-		return "", expand.Fail("missing '%s' wrapping %s for extract %s", shut, what, word)
+	for i := 1; i < len(text); i++ {
+		switch text[i] {
+		case '\\':
+			i++
+		case '"':
+			return i
+		}
 	}
-	return strings.TrimLeft(text[1:len(text)-1], space), nil
+	return -1
+}
+
+// unwrap takes the brackets off a JSON object or array, and what stands behind it.
+func unwrap(text string, open, shut byte, what, word string) (string, error) {
+	text = strings.TrimLeft(text, space)
+	if text == "" || text[0] != open {
+		return "", expand.Fail("missing '%c' wrapping %s for extract %s", open, what, word)
+	}
+	depth := 0
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case '"':
+			if end := stringEnd(text[i:]); end > 0 {
+				i += end
+			}
+		case open:
+			depth++
+		case shut:
+			if depth--; depth == 0 {
+				return strings.TrimLeft(text[1:i], space), nil
+			}
+		}
+	}
+	return "", expand.Fail("missing '%c' wrapping %s for extract %s", shut, what, word)
 }
 
 func jsonElement(n int, text, word string) (string, bool, error) {
@@ -53,9 +81,9 @@ func jsonElement(n int, text, word string) (string, bool, error) {
 	return items[n-1], true, nil
 }
 
-// jsonArray splits a JSON array into the texts of its elements.
+// jsonArray splits a JSON array into the texts of its elements. Nothing between two commas is the end, as in Exim.
 func jsonArray(text, word string) ([]string, error) {
-	inside, err := unwrap(text, "[", "]", "array", word)
+	inside, err := unwrap(text, '[', ']', "array", word)
 	if err != nil {
 		return nil, err
 	}
@@ -63,8 +91,11 @@ func jsonArray(text, word string) ([]string, error) {
 	inside = strings.TrimRight(inside, space)
 	for inside != "" {
 		end := jsonEnd(inside)
-		items = append(items, strings.TrimLeft(inside[:end], space))
-		if end == len(inside) {
+		item := trim(inside[:end])
+		if item == "" {
+			break
+		}
+		if items = append(items, item); end == len(inside) {
 			break
 		}
 		inside = inside[end+1:]
@@ -73,18 +104,26 @@ func jsonArray(text, word string) ([]string, error) {
 }
 
 func jsonMember(key, text, word string) (string, bool, error) {
-	inside, err := unwrap(text, "{", "}", "object", word)
+	inside, err := unwrap(text, '{', '}', "object", word)
 	if err != nil {
 		return "", false, err
 	}
 	for inside != "" {
 		end := jsonEnd(inside)
 		member := strings.TrimLeft(inside[:end], space)
-		switch name, rest, ok := jsonName(member); {
-		case !ok && name != "":
-			return "", false, expand.Fail("missing object value-separator for extract %s", word)
-		case ok && name == key:
-			return rest, true, nil
+		if member == "" {
+			break
+		}
+		quote := stringEnd(member)
+		if quote < 0 {
+			return "", false, expand.Fail("missing '\"' wrapping string key for extract %s", word)
+		}
+		if member[1:quote] == key {
+			value, ok := strings.CutPrefix(strings.TrimLeft(member[quote+1:], space), ":")
+			if !ok {
+				return "", false, expand.Fail("missing object value-separator for extract %s", word)
+			}
+			return strings.TrimLeft(value, space), true, nil
 		}
 		if end == len(inside) {
 			break
@@ -92,25 +131,6 @@ func jsonMember(key, text, word string) (string, bool, error) {
 		inside = inside[end+1:]
 	}
 	return "", false, nil
-}
-
-// jsonName splits `"name" : value`. ok is false if it is not of this form; the name is then not empty if only the colon is missing.
-func jsonName(member string) (name, value string, ok bool) {
-	if !strings.HasPrefix(member, `"`) {
-		return "", "", false
-	}
-	end := 1
-	for end < len(member) && member[end] != '"' {
-		if member[end] == '\\' {
-			end++
-		}
-		end++
-	}
-	if end >= len(member) {
-		return "", "", false
-	}
-	value, ok = strings.CutPrefix(strings.TrimLeft(member[end+1:], space), ":")
-	return member[1:end], strings.TrimLeft(value, space), ok
 }
 
 // jsonEnd returns where the first element of a list of them ends: the comma that is neither in a string nor in brackets, or the end.

@@ -266,7 +266,7 @@ func listOperators() []expand.Operator {
 
 func applyListNamed(s *expand.Scope, argument string, subject expand.Value) (expand.Value, error) {
 	kinds, what := "dahl", ""
-	switch argument {
+	switch argument = argument[:min(1, len(argument))]; argument { // the first letter counts
 	case "":
 	case "a":
 		kinds, what = argument, "address "

@@ -13,8 +13,8 @@ import (
 func networkOperators() []expand.Operator {
 	address := func(name, doc string, change func(netip.Addr) string, examples ...expand.Example) expand.Operator {
 		return expand.Operator{Name: name, Doc: doc, Examples: examples, Apply: func(s *expand.Scope, _ string, subject expand.Value) (expand.Value, error) {
-			a, err := netip.ParseAddr(subject.S)
-			if err != nil {
+			a, ok := expand.ParseAddress(subject.S)
+			if !ok {
 				return expand.Value{}, expand.Fail("\"%s\" is not an IP address", subject.S)
 			}
 			subject.S = change(a)
@@ -40,8 +40,8 @@ func networkOperators() []expand.Operator {
 			Name: "reverse_ip", Doc: "Writes an address backwards, as the DNS wants it.",
 			Apply: func(s *expand.Scope, _ string, subject expand.Value) (expand.Value, error) {
 				text, mask, masked := strings.Cut(subject.S, "/") // a mask is ignored
-				a, err := netip.ParseAddr(text)
-				if bits, wrong := strconv.Atoi(mask); err != nil || masked && (wrong != nil || bits > a.BitLen()) {
+				a, ok := expand.ParseAddress(text)
+				if !ok || masked && strings.Trim(mask, "0123456789") != "" {
 					return expand.Value{}, expand.Fail("reverse_ip() not given an IP address [%s]", subject.S)
 				}
 				subject.S = reverseIP(a.Unmap())
@@ -62,13 +62,12 @@ func applyMask(s *expand.Scope, argument string, subject expand.Value) (expand.V
 		return expand.Value{}, expand.Fail("missing mask value in \"%s\"", subject.S)
 	}
 	n, numberErr := strconv.Atoi(bits)
-	if err != nil || numberErr != nil || n < 0 {
+	if err != nil || a.Zone() != "" || numberErr != nil || n < 0 {
 		return expand.Value{}, expand.Fail("\"%s\" is not an IP address", subject.S)
 	}
 	if n > a.BitLen() {
 		return expand.Value{}, expand.Fail("mask value too big in \"%s\"", subject.S)
 	}
-	a = a.WithZone("")
 	masked, err := a.Prefix(n)
 	if err != nil {
 		return expand.Value{}, expand.Fail("\"%s\" is not an IP address", subject.S)
@@ -77,7 +76,7 @@ func applyMask(s *expand.Scope, argument string, subject expand.Value) (expand.V
 	switch {
 	case a.Is4():
 		text = a.String()
-	case argument == "n":
+	case strings.HasPrefix(argument, "n"):
 		text = normalIPv6(a)
 	default:
 		text = fullIPv6(a, ".")

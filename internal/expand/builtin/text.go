@@ -355,19 +355,18 @@ func wrapHeader(text string, columns, limit int) string {
 	}
 }
 
-// escape writes bytes that are not printable as \n, \t, \r or as a backslash and three octal digits.
+// escape writes bytes that are not printable, but for tabs, as \n, \r, \b, \v, \f or as a backslash and three octal digits.
 func escape(text string, topBit bool) string {
 	var b strings.Builder
 	for i := range len(text) {
 		switch c := text[i]; {
 		case c >= ' ' && c < 0x7f || c >= 0x80 && topBit:
 			b.WriteByte(c)
-		case c == '\n':
-			b.WriteString(`\n`)
-		case c == '\r':
-			b.WriteString(`\r`)
 		case c == '\t':
 			b.WriteByte(c)
+		case c >= '\b' && c <= '\r':
+			b.WriteByte('\\')
+			b.WriteByte("btnvfr"[c-'\b'])
 		default:
 			fmt.Fprintf(&b, `\%03o`, c)
 		}

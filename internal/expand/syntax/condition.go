@@ -128,11 +128,7 @@ func (p *parser) def(c *Condition) {
 	}
 	if kind := headerKind(name); kind != 0 {
 		p.at = start
-		open := p.openHeader
 		c.Header = p.header(kind)
-		if p.openHeader && !open {
-			p.fail("missing or misplaced { or } - could be header name not terminated by colon")
-		}
 		return
 	}
 	row, note := p.words.Variable(name)

@@ -138,10 +138,6 @@ func (p *parser) branches(it *Item) {
 			return
 		}
 		it.Fail = true
-		if !p.accept('}') {
-			p.yesNoProblem("did not close with '}' after forcedfail")
-		}
-		return
 	}
 	if !p.accept('}') {
 		p.yesNoProblem("did not close with '}'")
@@ -299,7 +295,8 @@ func (p *parser) run(it *Item) {
 	p.at++
 	it.Args = append(it.Args, p.parseText(true, true))
 	if p.bad != nil {
-		p.bad.Text = "missing '}' closing command arg of run" // Exim only looks for the end here
+		p.bad = nil
+		p.fail("missing '}' closing command arg of run") // Exim only looks for the end here
 		return
 	}
 	p.branches(it)

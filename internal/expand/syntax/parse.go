@@ -17,7 +17,7 @@ type parser struct {
 	at    int
 	depth int
 	bad   *Bad // the mistake; when it is set everything returns
-	// openHeader says that a header name ran over a closing brace, for the message about the brace that is missing then.
+	// openHeader says that a header name ran over a closing brace, for the messages about braces that do not fit then.
 	openHeader bool
 	parts      []Node // of the texts that are being read: those of the innermost are on top
 	copied     []byte // room for a literal with escapes
@@ -40,13 +40,23 @@ func Mistake(text string, words Words) string {
 	return p.bad.Text
 }
 
-// fail records the mistake.
+// fail records the mistake. Where a header name has a closing brace in it, the message about braces that do not fit says so.
 func (p *parser) fail(format string, args ...any) *Bad {
-	if p.bad == nil {
-		p.bad = &Bad{fmt.Sprintf(format, args...)}
+	if p.bad != nil {
+		return p.bad
+	}
+	p.bad = &Bad{fmt.Sprintf(format, args...)}
+	if p.openHeader {
+		for _, start := range [...]string{"Not enough arguments", "missing '", "curly-bracket problem"} {
+			if strings.HasPrefix(format, start) {
+				p.bad.Text = "missing or misplaced { or }" + couldBeHeader
+			}
+		}
 	}
 	return p.bad
 }
+
+const couldBeHeader = " - could be header name not terminated by colon"
 
 func (p *parser) more() bool { return p.at < len(p.text) }
 
@@ -163,7 +173,7 @@ func (p *parser) readParts(t *Text, nested, active bool) *Bad {
 	}
 	hint := ""
 	if p.openHeader {
-		hint = " - could be header name not terminated by colon"
+		hint = couldBeHeader
 	}
 	return p.fail("missing } at end of string%s", hint)
 }
@@ -360,7 +370,8 @@ func (p *parser) header(kind byte) *Header {
 	h := &Header{kind, p.text[start:p.at]}
 	if p.peek() == ':' && p.more() {
 		p.at++
-	} else if strings.ContainsAny(h.Name, "{}") {
+	}
+	if strings.IndexByte(h.Name, '}') >= 0 {
 		p.openHeader = true
 	}
 	return h
