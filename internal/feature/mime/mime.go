@@ -185,7 +185,7 @@ func variables() []expand.Variable {
 		}},
 		{"mime_anomaly_text", "What the problem with decoding the MIME part was.", func(st *state) string { return st.anomaly }},
 		{"mime_boundary", "The boundary of a multipart.", func(st *state) string { return st.part.Boundary() }},
-		{"mime_charset", "The character set in the part's Content-Type: line.", func(st *state) string { return st.part.Parameters.Get("charset") }},
+		{"mime_charset", "The character set in the part's Content-Type: line.", func(st *state) string { return charset(st.field("content-type"), st.part.Parameters.Get("charset")) }},
 		{"mime_content_description", "The part's Content-Description: line.", func(st *state) string { return st.field("content-description") }},
 		{"mime_content_disposition", "The part's disposition, as inline or attachment.", func(st *state) string { return st.part.Disposition }},
 		{"mime_content_id", "The part's Content-ID: line.", func(st *state) string { return st.field("content-id") }},
@@ -235,4 +235,23 @@ func (st *state) field(name string) string {
 		}
 	}
 	return ""
+}
+
+// charset returns the value of the parameter as it was read, but if a quotation mark is left open in it, what Exim makes of that: all that
+// follows belongs to the value, and a semicolon.
+func charset(field, read string) string {
+	quoted, start := false, 0
+	for i := range len(field) {
+		switch {
+		case field[i] == '"':
+			quoted = !quoted
+		case field[i] == ';' && !quoted:
+			start = i + 1
+		}
+	}
+	name, value, _ := strings.Cut(field[start:], "=")
+	if !quoted || !strings.EqualFold(strings.TrimSpace(name), "charset") {
+		return read
+	}
+	return strings.ReplaceAll(strings.TrimLeft(value, " "), `"`, "") + ";"
 }

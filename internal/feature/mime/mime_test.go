@@ -86,3 +86,15 @@ func TestVariables(t *testing.T) {
 }
 
 func scope(m *mail.Message) *expand.Scope { return &expand.Scope{Message: m} }
+
+// TestCharset has Exim's answers.
+func TestCharset(t *testing.T) {
+	for _, x := range [][3]string{
+		{`text/plain; charset="utf-8""`, "utf-8", "utf-8;"}, {`text/plain; charset="utf-8`, "x", "utf-8;"}, {`text/plain; charset=utf"8`, "x", "utf8;"},
+		{`text/plain; charset="utf-8" x; name=y`, "x", "x"}, {`text/plain; name="y`, "x", "x"}, {`text/plain; name=y; charset="`, "x", ";"}, {"", "", ""},
+	} {
+		if got := charset(x[0], x[1]); got != x[2] {
+			t.Errorf("%s: %q", x[0], got)
+		}
+	}
+}
