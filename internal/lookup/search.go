@@ -40,6 +40,9 @@ func Search(ctx context.Context, cache *Cache, t Type, r *Request) (found Found,
 	}
 	s.request.Options = own
 	if t.Driver.Kind&SingleKey == 0 {
+		if r.Key == "" {
+			return Found{}, false, nil // an empty query finds nothing
+		}
 		found.Result, ok, err = s.one(r.Key)
 		found.Key = r.Key
 	} else {
