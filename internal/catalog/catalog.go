@@ -39,6 +39,7 @@ import (
 	"exigo/internal/lookup/json"
 	"exigo/internal/lookup/lmdb"
 	"exigo/internal/lookup/lsearch"
+	"exigo/internal/lookup/mysql"
 	"exigo/internal/lookup/passwd"
 	"exigo/internal/lookup/pgsql"
 	"exigo/internal/lookup/psl"
@@ -98,6 +99,7 @@ func Default() Catalog {
 			dsearch.Driver(),
 			json.Driver(),
 			lmdb.Driver(),
+			mysql.Driver(),
 			passwd.Driver(),
 			pgsql.Driver(),
 			redis.Driver(),
