@@ -71,7 +71,11 @@ func UniqueOf(address string) string {
 	if at < 0 {
 		return address
 	}
-	return address[:at] + lower(address[at:])
+	domain := lower(address[at:])
+	if domain == address[at:] {
+		return address
+	}
+	return address[:at] + domain
 }
 
 // Homonym tells whether an address has an ancestor of the same name, so that its name alone does not say which of
