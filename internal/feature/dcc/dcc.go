@@ -210,11 +210,21 @@ func (st *state) keep(m *mail.Message, a dccifd.Answer, direct bool) {
 	if direct {
 		to = &acl.Pending{}
 	}
-	if len(a.Header) > 5 && strings.EqualFold(a.Header[:5], "X-DCC") { // other options bring other text
-		to.Add(a.Header)
+	if field := firstField(a.Header); len(field) > 5 && strings.EqualFold(field[:5], "X-DCC") { // other options bring other text
+		to.Add(field)
 	}
 	to.Add(m.Vars["_dcc_add_header"].S)
 	if direct {
 		to.Apply(m, nil)
 	}
+}
+
+// firstField is the first header field of a text, folding included.
+func firstField(text string) string {
+	for i := 0; i < len(text); i++ {
+		if text[i] == '\n' && (i+1 == len(text) || text[i+1] != ' ' && text[i+1] != '\t') {
+			return text[:i]
+		}
+	}
+	return text
 }

@@ -103,8 +103,8 @@ func TestAsk(t *testing.T) {
 	}
 }
 
-// An answer that comes before everything was sent counts, even when the rest can no longer be sent.
-func TestEarlyAnswer(t *testing.T) {
+// A connection that cannot be closed by halves is an error, but an answer that comes all the same counts.
+func TestWithoutHalves(t *testing.T) {
 	ours, theirs := net.Pipe()
 	go func() {
 		r := bufio.NewReader(theirs)
@@ -113,7 +113,6 @@ func TestEarlyAnswer(t *testing.T) {
 		r.ReadString('\n')
 		io.CopyN(io.Discard, r, 1000)
 	}()
-	// Both ends of a pipe wait for each other: this only shows that a connection that cannot be half-closed is an error that yields to an answer.
 	got, err := dccifd.Ask(context.Background(), &closing{Conn: ours}, &dccifd.Request{}, strings.NewReader(""))
 	if err != nil || got.Result != 'R' {
 		t.Errorf("%+v, %v", got, err)

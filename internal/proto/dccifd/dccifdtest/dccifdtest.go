@@ -85,11 +85,12 @@ func (s *Server) Requests() []*Request {
 	return append([]*Request(nil), s.requests...)
 }
 
-// Reply makes an answer: the result, one for each recipient, and a header field, which is left out when the options do not ask for it.
+// Reply makes an answer: the result, one for each recipient, and a header field, which is left out when the options do not ask for it
+// ("header", or "cksums", where the checksums are left out).
 func Reply(q *Request, result string, each byte, header string) string {
 	text := result + "\n" + strings.Repeat(string(each), len(q.Recipients)) + "\n"
 	for _, word := range strings.Fields(q.Options) {
-		if word == "header" {
+		if word == "header" || word == "cksums" {
 			return text + header + "\n"
 		}
 	}
