@@ -84,9 +84,15 @@ func (r *Receiver) Generate(ctx context.Context, g Generated) (string, error) {
 		return "", result.ReadError
 	case result.Failure != nil && result.Failure.Err != nil:
 		return "", result.Failure.Err
+	case result.Refused != nil:
+		r.noSender(result.ID, g.Reference, rejectedText(*result.Refused))
+		return "", ErrRefused
 	}
 	return "", errors.New("message was not accepted")
 }
+
+// ErrRefused says that the ACL for messages that come without SMTP refused one of our own; the log has the reason.
+var ErrRefused = errors.New("message was not accepted")
 
 // DSNFrom is the From: line of our own messages, with newline (dsn_from).
 func (r *Receiver) DSNFrom(ctx context.Context) string {

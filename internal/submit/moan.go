@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -50,7 +51,25 @@ func (o *moaner) refused(out acl.Outcome) int {
 	return o.tell(complaint{stderr: "message rejected by non-SMTP ACL: " + text, subject: "rejected by local scanning code",
 		text: "A message that you sent was rejected by the local scanning code that\n" +
 			"checks incoming messages on this system. The following error was given:\n\n  " + text + "\n",
-		log: "message rejected by local scan code: " + text})
+		log: rejectedText(out)})
+}
+
+// rejectedText says in the log that the ACL refused a message whose sender cannot be told.
+func rejectedText(out acl.Outcome) string {
+	text, _, _ := strings.Cut(out.UserMessage, "\n")
+	if text == "" {
+		text = "local configuration problem"
+	}
+	return "rejected by non-SMTP ACL: " + text
+}
+
+// noSender logs the reason why a message was refused of which nobody is told. reference is the message that it was about, or "".
+func (r *Receiver) noSender(id, reference, reason string) {
+	text := "Error while reading message with no usable sender address"
+	if reference != "" {
+		text += " (R=" + reference + ")"
+	}
+	r.s.Log.Write(eventlog.Entry{To: eventlog.Main, ID: id, Text: text + ": " + reason})
 }
 
 // ignored reports bad addresses of -t beside good ones. With -oep the message has been refused: abandoned is then true.
@@ -138,10 +157,15 @@ func (o *moaner) tell(c complaint) int {
 	drop := droppedOf(o.ctx)
 	if o.m.Sender == "" {
 		drop.settle(false)
-		o.r.s.Log.Write(eventlog.Entry{To: eventlog.Main, ID: o.m.ID, Text: "Error while reading message with no usable sender address: " + c.log})
+		o.r.noSender(o.m.ID, "", c.log)
 		return 1
 	}
-	if _, err := o.r.Generate(o.ctx, Generated{Recipients: []string{o.m.Sender}, Reference: o.m.ID, Text: o.letter(c)}); err != nil {
+	_, err := o.r.Generate(o.ctx, Generated{Recipients: []string{o.m.Sender}, Reference: o.m.ID, Text: o.letter(c)})
+	if errors.Is(err, ErrRefused) && drop == nil { // what was left in the drop is still to be dealt with
+		o.r.s.Log.Write(eventlog.Entry{To: eventlog.Main, ID: o.m.ID, Text: "Child mail process returned status 1"})
+		return 1
+	}
+	if err != nil {
 		if drop != nil && !drop.settled {
 			drop.settle(true)
 		}

@@ -173,7 +173,9 @@ func (r *Run) sizeLimit() error {
 		return Defer(mail.ErrnoUnknown, "invalid message_size_limit in %s transport: %v", r.Transport.Name, err)
 	}
 	if limit > 0 && r.Message.Size > limit {
-		return Fail("message is too big (transport limit = %d)", limit)
+		err := Fail("message is too big (transport limit = %d)", limit)
+		err.Outcome.LogOnly = true
+		return err
 	}
 	return nil
 }
