@@ -39,7 +39,9 @@ func usage(name string) string {
 			"  Please see http://www.openspf.org/Why?scope=${if def:sender_address_domain {mfrom}{helo}}\n  spf = fail\n" +
 			" deny message = AOL sender, but not from AOL-approved relay.\n  sender_domains = aol.com\n  spf = fail:neutral\n" +
 			" deny message = $sender_host_address doesn't look trustworthy to me\n  spf_guess = fail\n accept spf = !err_temp : err_perm\n",
-		"prdr": "prdr_enable\nacl_data_smtp_prdr = accept\nbegin transports\nt:\n driver = smtp\n hosts_try_prdr = *\n",
+		"dcc":        dccSnippets,
+		"brightmail": brightmailSnippets,
+		"prdr":       "prdr_enable\nacl_data_smtp_prdr = accept\nbegin transports\nt:\n driver = smtp\n hosts_try_prdr = *\n",
 	}[name]
 }
 
