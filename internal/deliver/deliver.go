@@ -109,6 +109,9 @@ func (d *Deliverer) Message(ctx context.Context, id, queue string, o Options) (s
 			status = Waiting
 		}
 	}()
+	if d.unlogged(id) {
+		return Waiting
+	}
 	locked, err := d.Spool.Lock(id, queue)
 	switch {
 	case errors.Is(err, spool.ErrLocked):
@@ -134,6 +137,15 @@ func (d *Deliverer) Message(ctx context.Context, id, queue string, o Options) (s
 	status = d.attempt(ctx, locked, msg, o).run()
 	d.finished(ctx, locked, id)
 	return status
+}
+
+// unlogged tells whether the log cannot be written: nothing is delivered without its line. The reason stands in the panic log as far as possible.
+func (d *Deliverer) unlogged(id string) bool {
+	err := d.Log.Check()
+	if err != nil {
+		d.Log.Write(eventlog.Entry{To: eventlog.Panic, ID: id, Text: "delivery deferred: " + err.Error()})
+	}
+	return err != nil
 }
 
 // malformed removes a message whose -H file makes no sense once it is older than keep_malformed. Its id tells when it came.
@@ -168,6 +180,9 @@ func (d *Deliverer) Fresh(ctx context.Context, locked *spool.Locked, msg *mail.M
 		}
 	}()
 	defer locked.Close()
+	if d.unlogged(msg.ID) {
+		return Waiting
+	}
 	status = d.attempt(ctx, locked, msg, o).run()
 	d.finished(ctx, locked, msg.ID)
 	return status

@@ -5,6 +5,7 @@
 package eventlog
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -154,13 +155,17 @@ func (l *Log) Panicf(id, format string, args ...any) {
 }
 
 // Write writes the entry, each log with one write(2).
-func (l *Log) Write(e Entry) {
+func (l *Log) Write(e Entry) { _ = l.Record(e) }
+
+// Record is Write for entries without which something must not happen: the error says that the file of one of its logs could not be written, which was
+// reported as far as that is possible.
+func (l *Log) Record(e Entry) (err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := &l.settings
 	if s.Divert != nil {
 		s.Divert(e.To, e.ID, string(appendPrintable(nil, e.Text, true, e.Continued)))
-		return
+		return nil
 	}
 	now := l.world.Clock.Now()
 	b := l.appendStamp(l.buffer[:0], now)
@@ -176,21 +181,21 @@ func (l *Log) Write(e Entry) {
 	b = appendPrintable(b, limit(e.Text), true, e.Continued)
 	b = append(b, '\n')
 	if e.To&Main != 0 {
-		l.deliver(Main, e.To, b, timestamp, now)
+		err = l.deliver(Main, e.To, b, timestamp, now)
 	}
 	if e.To&Reject != 0 && s.WriteReject {
 		line := len(b)
 		if e.Rejected != nil && s.Selectors.Has(RejectedHeader) {
 			b = appendRejected(b, e.Rejected, s.PrintTopBit)
 		}
-		l.deliver(Reject, e.To, b, timestamp, now)
+		err = errors.Join(err, l.deliver(Reject, e.To, b, timestamp, now))
 		b = b[:line]
 	}
 	if e.To&Panic != 0 {
 		if s.Stderr != nil {
 			s.Stderr.Write(b) // a copy for whoever called us; nothing to do if it fails
 		}
-		l.deliver(Panic, e.To, b, timestamp, now)
+		err = errors.Join(err, l.deliver(Panic, e.To, b, timestamp, now))
 		if s.Panicked != nil {
 			s.Panicked()
 		}
@@ -198,6 +203,7 @@ func (l *Log) Write(e Entry) {
 	if cap(b) <= 64<<10 {
 		l.buffer = b
 	}
+	return err
 }
 
 func (l *Log) pid(e Entry) int {
@@ -245,7 +251,7 @@ func (l *Log) Stamp(t time.Time) string {
 }
 
 // deliver writes the finished text to one log's destinations. stampLength is what syslog may leave out.
-func (l *Log) deliver(to, all Stream, b []byte, stampLength int, now time.Time) {
+func (l *Log) deliver(to, all Stream, b []byte, stampLength int, now time.Time) error {
 	if l.targets.syslog && (l.settings.SyslogDuplication || to == firstOf(all)) {
 		text := b
 		if !l.settings.SyslogTimestamp {
@@ -254,11 +260,13 @@ func (l *Log) deliver(to, all Stream, b []byte, stampLength int, now time.Time) 
 		l.writeSyslog(to, text)
 	}
 	if l.targets.path == "" {
-		return
+		return nil
 	}
-	if err := l.writeFile(to, b, now); err != nil {
+	err := l.writeFile(to, b, now)
+	if err != nil {
 		l.fail(to, b, stampLength, err)
 	}
+	return err
 }
 
 // firstOf returns the log that stands for all of an entry when duplicates are suppressed.

@@ -128,26 +128,34 @@ const (
 	directoryMode = 0o750
 )
 
-// writeFile appends b to the log with one write, opening it when it is not open, was renamed or its date passed.
+// writeFile appends b to the log with one write.
 func (l *Log) writeFile(to Stream, b []byte, now time.Time) error {
-	now = l.local(now)
+	f, err := l.opened(to, l.local(now))
+	if err != nil {
+		return err
+	}
+	if _, err := f.f.Write(b); err != nil {
+		return fmt.Errorf("write failed on %s log: length=%d errno=%s", logName(to), len(b), errorText(err))
+	}
+	return nil
+}
+
+// opened returns the log's file, opened when it is not, was renamed or its date passed.
+func (l *Log) opened(to Stream, now time.Time) (*file, error) {
 	f := l.files[to]
 	if f != nil && !l.current(f, to, now) {
 		f.close()
 		delete(l.files, to)
 		f = nil
 	}
-	if f == nil {
-		var err error
-		if f, err = l.open(to, now); err != nil {
-			return err
-		}
+	if f != nil {
+		return f, nil
+	}
+	f, err := l.open(to, now)
+	if err == nil {
 		l.files[to] = f
 	}
-	if _, err := f.f.Write(b); err != nil {
-		return fmt.Errorf("write failed on %s log: length=%d errno=%s", logName(to), len(b), errorText(err))
-	}
-	return nil
+	return f, err
 }
 
 // current tells whether the open file still has its name.
@@ -199,17 +207,14 @@ func (l *Log) asOwner(name string, flags int) (*os.File, error) {
 	return os.OpenFile(name, flags, fileMode)
 }
 
-// Check opens the main log, so that a log that cannot be written is found before anything depends on it.
+// Check opens the main log, unless it is open under its name, so that a log that cannot be written is found before anything depends on it.
 func (l *Log) Check() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.targets.path == "" || l.files[Main] != nil {
+	if l.targets.path == "" || l.settings.Divert != nil {
 		return nil
 	}
-	f, err := l.open(Main, l.local(l.world.Clock.Now()))
-	if err == nil {
-		l.files[Main] = f
-	}
+	_, err := l.opened(Main, l.local(l.world.Clock.Now()))
 	return err
 }
 

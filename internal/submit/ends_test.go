@@ -316,3 +316,31 @@ func TestFromLine(t *testing.T) {
 		}
 	}
 }
+
+// TestNoLog: a message that cannot be logged is not accepted, and leaves nothing in the spool; when the log is there again, the next one is.
+func TestNoLog(t *testing.T) {
+	b := newBench(t)
+	dir := t.TempDir()
+	var stderr, panics bytes.Buffer
+	b.s.Log = eventlog.Open(b.world.World, eventlog.Settings{Path: dir + "/log/%s", Stderr: &panics, UID: -1})
+	submit := func() int {
+		stderr.Reset()
+		return b.Submit(context.Background(), &Call{Caller: Caller{UID: 4321}, Timeout: -1, Stdin: strings.NewReader(short), Stderr: &stderr, Recipients: []string{"x@y"}})
+	}
+	if status := submit(); status != 0 || len(b.arrived) != 1 {
+		t.Fatalf("with a log: %d %s", status, &stderr)
+	}
+	before, _ := b.s.Spool.List("")
+	os.RemoveAll(dir + "/log")
+	os.WriteFile(dir+"/log", nil, 0o600) // nobody can make it again, not even root
+	if status := submit(); status != 1 || len(b.arrived) != 1 || !strings.HasPrefix(stderr.String(), "exim: Cannot open main log file") || !strings.Contains(panics.String(), "<= ") {
+		t.Errorf("without a log: %d %s %s", status, &stderr, &panics)
+	}
+	if after, err := b.s.Spool.List(""); err != nil || len(after) != len(before) {
+		t.Errorf("the spool has %v, %v", after, err)
+	}
+	os.Remove(dir + "/log")
+	if status := submit(); status != 0 || len(b.arrived) != 2 {
+		t.Errorf("with a log again: %d %s", status, &stderr)
+	}
+}

@@ -1,6 +1,7 @@
 package submit
 
 import (
+	"errors"
 	"strings"
 
 	"exigo/internal/eventlog"
@@ -33,7 +34,9 @@ func (x *reception) keep() bool {
 		x.noSuccess()
 	}
 	if discarded {
-		x.arrived()
+		if err := x.arrived(); err != nil {
+			return x.spoolFailure(err)
+		}
 		x.log(eventlog.Main, "=> blackhole ("+x.discardText(), false)
 		x.log(eventlog.Main, "Completed", false)
 		x.result.Accepted = true
@@ -51,7 +54,11 @@ func (x *reception) keep() bool {
 		return x.spoolFailure(err)
 	}
 	x.incoming = nil
-	x.arrived()
+	if err := x.arrived(); err != nil { // what is not logged was not accepted
+		err = errors.Join(err, locked.Remove(false))
+		locked.Close()
+		return x.spoolFailure(err)
+	}
 	x.result.Accepted = true
 	x.reply()
 	d := x.delivery()
@@ -128,8 +135,8 @@ func (x *reception) acceptanceTime() {
 	h.Text = h.Text[:i] + ";\n\t" + header.FormatDate(now) + "\n"
 }
 
-// arrived writes the "<=" line.
-func (x *reception) arrived() {
+// arrived writes the "<=" line. The error says that it is not in the log.
+func (x *reception) arrived() error {
 	id, created := x.messageID()
 	subject, has := x.subject()
 	c := &x.m.Controls
@@ -137,12 +144,13 @@ func (x *reception) arrived() {
 		Reference: x.in.Reference, MessageID: id, Created: created, Subject: subject, HasSubject: has,
 		Pipelining: x.in.Pipelining, PRDR: x.in.PRDR, Chunking: x.in.Chunked}
 	line := x.r.s.Format.Received(r)
-	x.log(eventlog.Main, line, false)
+	err := x.r.s.Log.Record(eventlog.Entry{To: eventlog.Main, ID: x.m.ID, Text: line})
 	if on := x.r.s.Format.Selectors; on.Has(eventlog.ReceivedSender) || on.Has(eventlog.ReceivedRecipients) {
 		r.NoEnvelope = true
 		line = x.r.s.Format.Received(r)
 	}
 	x.m.Arrival = line
+	return err
 }
 
 // startMessageLog begins the message log of a message that stays on the queue for now; of others delivery does it if need be.

@@ -40,14 +40,14 @@ func (x *reception) passOn() bool {
 		return false
 	}
 	c := &x.m.Controls
-	if x.spoolOnly || len(x.m.Recipients) == 0 || c.Freeze || c.QueueOnly || c.QueueRouted || c.Fakereject != "" || c.Fakedefer != "" {
+	if x.spoolOnly || len(x.m.Recipients) == 0 || c.Freeze || c.QueueOnly || c.QueueRouted || c.Fakereject != "" || c.Fakedefer != "" || x.r.s.Log.Check() != nil {
 		return false // cleanup gives it up
 	}
 	sent := x.onward.End(x.ctx)
 	x.onward = nil
 	switch {
 	case sent.Delivered:
-		x.arrived()
+		_ = x.arrived() // too late to refuse it
 		x.log(eventlog.Main, "Completed", false)
 		x.result.Accepted = true
 		x.reply()
