@@ -147,7 +147,11 @@ func (b *bodyReader) Read(p []byte) (int, error) {
 		if b.err != nil {
 			return 0, b.err
 		}
-		if b.rest, b.err = readFrame(b.r); b.err == nil && len(b.rest) == 0 {
+		b.rest, b.err = readFrame(b.r)
+		switch {
+		case b.err == io.EOF: // the frame that ends the body is missing
+			b.err = io.ErrUnexpectedEOF
+		case b.err == nil && len(b.rest) == 0:
 			b.err = io.EOF
 		}
 	}
