@@ -73,7 +73,7 @@ func TestOracle(t *testing.T) {
 	}
 }
 
-var leftover = regexp.MustCompile(`runrc|prvscheck|readsocket|\$0|value`)
+var leftover = regexp.MustCompile(`runrc|prvscheck|readsocket|\$0|value|\{etc/`)
 
 // TestRecordedAnswers asks the oracle again whether it still says what is recorded.
 func TestRecordedAnswers(t *testing.T) {
@@ -96,7 +96,7 @@ func TestRecordedAnswers(t *testing.T) {
 			t.Skipf("exim4 does not run here: %v", err)
 		}
 		for i, q := range part {
-			// What an expression leaves in $runrc and its like is still there in the next one.
+			// What an expression leaves in $runrc and its like is still there in the next one; relative paths lead elsewhere for ordinary users.
 			if answers[i] != q.answer && !leftover.MatchString(q.text) {
 				t.Errorf("%s\n  recorded: %q\n  exim:     %q", q.text, q.answer, answers[i])
 			}
