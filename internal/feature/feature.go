@@ -72,6 +72,9 @@ type Feature struct {
 	Fields []spool.Field
 	// Tags are fields of log lines.
 	Tags []eventlog.Tag
+	// Events makes the listener for the events of a transport, of the main program when t is nil; it returns nil where nobody listens, and then
+	// nothing is ever computed for one. panicLog takes a line for main and panic log.
+	Events func(cfg *config.Config, t *transport.Transport, panicLog func(s *expand.Scope, line string)) expand.Raise
 	// Bounce are per-recipient fields of delivery reports.
 	Bounce []bounce.Field
 }

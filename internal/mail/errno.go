@@ -46,6 +46,7 @@ const (
 	ErrnoHostsRetry     = -54
 	ErrnoQueueDomain    = -56
 	ErrnoTransportLimit = -57
+	ErrnoEvent          = -58 // an event's listener refuses the connection
 )
 
 // The values of Outcome.MoreErrno: the low byte tells how the host was found, the bits above it that a

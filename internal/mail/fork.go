@@ -17,5 +17,13 @@ func (s *Session) Fork() *Session {
 	return &c
 }
 
+// Fork returns a copy of the message whose variables and bag can be changed without the original's; everything else is shared.
+func (m *Message) Fork() *Message {
+	c := *m
+	c.Vars = maps.Clone(m.Vars)
+	c.Bag.m = maps.Clone(m.Bag.m)
+	return &c
+}
+
 // Drop takes the T out of the bag.
 func Drop[T any](b *Bag) { delete(b.m, reflect.TypeFor[T]()) }

@@ -45,8 +45,6 @@ func checkGeneric(t *Transport) error {
 	switch {
 	case g.BodyOnly && g.HeadersOnly:
 		return Mistake("%s transport: body_only and headers_only are mutually exclusive", t.Name)
-	case g.EventAction != "":
-		return Mistake("option \"event_action\" of the %s transport is not supported yet", t.Name)
 	case g.ShadowTransport != "" && t.Driver.Local == nil:
 		return Mistake("shadow transport not allowed on non-local transport %s", t.Name)
 	}

@@ -67,6 +67,8 @@ type Transport struct {
 	Driver   *Driver
 	Instance *config.Instance
 	Generic  *Generic
+	// Raise tells of the events of this transport; nil: nobody listens. The top sets it.
+	Raise expand.Raise
 
 	texts []string
 }
@@ -117,6 +119,7 @@ type Run struct {
 	Services *Services
 
 	header []byte
+	heard  *heard
 }
 
 // Identity is the user that a local delivery runs as.
@@ -160,8 +163,6 @@ type Services struct {
 	Rewrite func(s *expand.Scope, rules string, h mail.Header) (mail.Header, error)
 	// KeepOutput puts text that a command wrote into a file for bounce messages, and returns its path.
 	KeepOutput func(messageID string, text []byte) (path string, err error)
-	// Event raises an event (option event_action) and returns what the expansion gave.
-	Event func(s *expand.Scope, action, event, data string) (string, error)
 	// Remote are the services of remote transports; each driver that needs more has its own type in it.
 	Remote any
 }

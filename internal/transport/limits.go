@@ -36,7 +36,7 @@ func optionTexts(sets []option.Set, bag option.Bag) []string {
 		}
 		for _, row := range set.Describe() {
 			field, ok := set.Field(settings, row.Name)
-			if !ok || row.AliasOf != "" {
+			if !ok || row.AliasOf != "" || row.Name == "event_action" { // an event of several addresses is raised for each
 				continue
 			}
 			v := reflect.ValueOf(field).Elem()
