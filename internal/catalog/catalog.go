@@ -19,6 +19,7 @@ import (
 	"exigo/internal/feature/dcc"
 	"exigo/internal/feature/dkim"
 	"exigo/internal/feature/dmarc"
+	"exigo/internal/feature/events"
 	"exigo/internal/feature/malware"
 	"exigo/internal/feature/mime"
 	"exigo/internal/feature/perl"
@@ -90,6 +91,7 @@ func Default() Catalog {
 			contentregex.Feature(),
 			malware.Feature(),
 			spam.Feature(),
+			events.Feature(),
 			prdr.Feature(), // behind those that check messages
 		},
 		Lookups: slices.Concat(lsearch.Drivers(), dbm.Drivers(), psl.Drivers(), []*lookup.Driver{

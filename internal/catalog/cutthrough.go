@@ -167,6 +167,9 @@ func (p *passage) log(to eventlog.Stream, verdict string) {
 			e.Rejected = m
 		}
 		p.s.Log.Write(e)
+		if verdict == "" {
+			p.run.Raise(expand.Event{Name: "msg:delivery", Data: a.Outcome.Confirmation}, a)
+		}
 	}
 }
 

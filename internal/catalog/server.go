@@ -67,6 +67,8 @@ type Server struct {
 	Rules   *retry.Rules
 	Rewrite *rewrite.Rules
 	TLS     *tlspolicy.Policy
+	// Raise tells of the events of the main program; nil: nobody listens.
+	Raise expand.Raise
 
 	Transports     map[string]*transport.Transport
 	Authenticators []*auth.Authenticator
@@ -164,7 +166,7 @@ func (s *Server) compile(ctx context.Context) error {
 		s.tags = append(s.tags, f.Tags...)
 	}
 	s.openState()
-	for _, step := range []func() error{s.compileACLs, s.compileRouters, s.compileTransports, s.compileRules, s.compileTLS} {
+	for _, step := range []func() error{s.compileACLs, s.compileRouters, s.compileTransports, s.listen, s.compileRules, s.compileTLS} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -310,7 +312,7 @@ func (s *Server) connect() {
 	}
 	s.Deliverer = &deliver.Deliverer{World: s.World, Config: s.Config, Main: s.Main, Engine: s.Engine, Spool: s.Spool, Log: s.Log,
 		Routes: s.Routes, Transports: s.Transports, Services: services, Rules: s.Rules, Hints: s.retryHints(), Steward: s.Steward,
-		Format: s.Format, Bouncer: bouncer, Waiting: s.waitForHosts, Finished: s.handOn}
+		Format: s.Format, Bouncer: bouncer, Waiting: s.waitForHosts, Finished: s.handOn, Raise: s.Raise}
 	s.Runner = &queue.Runner{World: s.World, Main: s.Main, Spool: s.Spool, Log: s.Log, Deliver: s.Deliverer.Message, Workers: s.workers(), RouteFirst: s.World.Quirks.On}
 	s.Receiver = submit.New(s.submitServices())
 	s.SMTP = smtpserver.New(s.smtpServices(), nil)

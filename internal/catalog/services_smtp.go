@@ -32,6 +32,9 @@ func (s *Server) compileTLS() error {
 		},
 		Log:   func(id, line string) { s.Log.Mainf(id, "%s", line) },
 		Panic: func(line string) { s.Log.Panicf("", "%s", line) }}
+	if raise := s.raiseInSession(); raise != nil {
+		s.TLS.Event = func(sc *expand.Scope, name, data string) string { return raise(sc.Ctx, sc, name, data) }
+	}
 	return nil
 }
 
@@ -71,7 +74,7 @@ func (s *Server) smtpServices() smtpserver.Services {
 		StartCommand: startCommand, ETRNLock: newKeyLock().take,
 		SpoolSpace:     func() (int64, int64) { return space(s.Spool.Directory) },
 		LogSpace:       s.logSpace,
-		Authenticators: s.Authenticators, TLS: s.TLS, Extensions: extensions, Accept: accept, Onward: s.onward(),
+		Authenticators: s.Authenticators, TLS: s.TLS, Event: s.raiseInSession(), Extensions: extensions, Accept: accept, Onward: s.onward(),
 	}
 }
 

@@ -36,7 +36,6 @@ func TestOptionsAreTested(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	words["event_action"] = true // of transports: refused by name where it has no effect
 	ineffective := read(filepath.Join(root, "docs", "differences.md"))
 	for _, set := range Default().Registry().Sets {
 		scope := string(set.At())

@@ -89,7 +89,7 @@ func (p *Program) messageCommand(ctx context.Context) error {
 		rest = []string{a.MoveTo}
 	}
 	c := &queue.Commander{Spool: p.Server.Spool, Log: p.Server.Log, Now: p.World.Clock.Now, Caller: p.login(), Out: p.Stdout,
-		Qualify: p.Server.Qualify}
+		Qualify: p.Server.Qualify, Removed: p.Server.Removed}
 	failed := false
 	for _, id := range ids {
 		switch err := c.Do(queue.Action(a.Sub), id, a.Queue.Name, rest); {

@@ -49,6 +49,8 @@ type Deliverer struct {
 	Waiting func(ctx context.Context, transport string, hosts []string, id string)
 	// Finished, if set, is told when an attempt for a message is over and its lock is released.
 	Finished func(ctx context.Context, id string)
+	// Raise tells of the events of messages as such; nil: nobody listens.
+	Raise expand.Raise
 	// Format makes the builder of log lines with the rooms' fields.
 	Format func(on eventlog.Set) eventlog.Format
 
@@ -219,8 +221,10 @@ type attempt struct {
 	// The ends.
 	delivered, failed, deferred []*mail.Address
 	// timedOut are failed addresses that were deferred for too long.
-	timedOut   map[*mail.Address]bool
-	duplicates []duplicate
+	timedOut map[*mail.Address]bool
+	// failureHeard are failed addresses whose event was raised; nil where nobody listens.
+	failureHeard map[*mail.Address]bool
+	duplicates   []duplicate
 
 	body *io.SectionReader
 	// notes are lines for the message log.
@@ -298,6 +302,7 @@ func (a *attempt) takeRecipients() {
 	}
 	if a.options.GiveUp && len(a.failed) > 0 {
 		a.d.Log.Mainf(a.msg.ID, "cancelled by %s", a.options.Caller)
+		a.raiseCancelled("delivery cancelled by administrator")
 	}
 }
 
@@ -376,6 +381,7 @@ func (a *attempt) cancelFrozen(line string) {
 		addr.IgnoreError = a.msg.Sender == ""
 		a.failed = append(a.failed, addr)
 	}
+	a.raiseCancelled(line)
 }
 
 // waited is how long the message has been on the queue.

@@ -169,6 +169,7 @@ func (a *attempt) updateRetry() {
 			a.timedOut = map[*mail.Address]bool{}
 		}
 		a.timedOut[addr] = true
+		a.raiseFailing(addr, true)
 		if !a.silent(addr) {
 			text := a.format().AncestryAsGiven(addr) + ": retry timeout exceeded"
 			a.d.Log.Mainf(a.msg.ID, "** %s", text)
@@ -244,6 +245,7 @@ func (a *attempt) freezeBounce(addr *mail.Address) {
 
 // ignored logs that nobody is told of a failure, and why where that is not plain.
 func (a *attempt) ignored(addr *mail.Address, why string) {
+	a.raiseFailed(addr)
 	if a.silent(addr) || a.options.GiveUp {
 		return
 	}
@@ -300,8 +302,8 @@ func (a *attempt) successReports() {
 	}
 }
 
-// warn tells the sender of a delay when one of the times of delay_warning has passed (spec 14, delay_warning) and something was tried: only then is
-// there a reason to tell.
+// warn tells the sender of a delay when one of the times of delay_warning has passed (spec 14, delay_warning) and something was tried,
+// or routing would have been next: only then is there a reason to tell.
 func (a *attempt) warn() {
 	times := a.d.Main.DelayWarning
 	if len(times) == 0 || a.msg.Sender == "" || a.options.DontDeliver || !a.msg.Frozen.IsZero() {
@@ -309,7 +311,7 @@ func (a *attempt) warn() {
 	}
 	waited := a.waited()
 	count := warningsDue(times, waited)
-	tried := func(addr *mail.Address) bool { return addr.Outcome.Errno > mail.ErrnoRoutingRetry }
+	tried := func(addr *mail.Address) bool { return addr.Outcome.Errno > mail.ErrnoLocalRetry }
 	if count <= a.msg.Warnings || !slices.ContainsFunc(a.deferred, tried) {
 		return
 	}

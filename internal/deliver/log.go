@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"exigo/internal/eventlog"
+	"exigo/internal/expand"
 	"exigo/internal/mail"
 	"exigo/internal/route"
 	"exigo/internal/transport"
@@ -49,6 +50,7 @@ func (a *attempt) logAsLocal(addr *mail.Address) bool {
 // logDelivery writes the line of a success: "=>", "->" for further addresses of one delivery, "*>" when -N pretends.
 func (a *attempt) logDelivery(addr *mail.Address, t *transport.Transport) {
 	a.noteSuccess(addr)
+	defer a.raiseDelivered(addr)
 	if a.silent(addr) {
 		return
 	}
@@ -87,6 +89,7 @@ func (a *attempt) logDiscard(addr *mail.Address) {
 }
 
 func (a *attempt) logFailure(addr *mail.Address) {
+	a.raiseFailing(addr, false)
 	if a.silent(addr) {
 		return
 	}
@@ -133,4 +136,5 @@ func (a *attempt) completed() {
 		text += " QT=" + a.format().Duration(a.d.World.Clock.Now().Sub(a.msg.Received).Truncate(time.Millisecond))
 	}
 	a.d.Log.Mainf(a.msg.ID, "%s", text)
+	a.raiseMain(nil, expand.Event{Name: "msg:complete"})
 }

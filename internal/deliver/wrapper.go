@@ -51,6 +51,7 @@ func (a *attempt) finishWrapped() Status {
 		}
 	}
 	for _, addr := range a.failed {
+		a.raiseFailed(addr)
 		a.giveUp(addr)
 	}
 	return a.complete()

@@ -123,6 +123,8 @@ type Quirks struct {
 	SyslogToStderr bool
 	// ForegroundBounces submits messages that the program makes itself with -odi.
 	ForegroundBounces bool
+	// ForgetEvents raises no event for failures for which Exim forgets it: retry timeouts, and recipients with wishes beyond NOTIFY=FAILURE.
+	ForgetEvents bool
 	// TLSTicketLife and SelfSignedLife shorten the lives of tickets and of the self-signed certificate.
 	TLSTicketLife, SelfSignedLife time.Duration
 }

@@ -43,7 +43,7 @@ func conformance(w *World) *World {
 		HeadersCharset:    "ISO-8859-1",
 		RefusedIsTimeout:  true,
 		SyslogToStderr:    true,
-		ForegroundBounces: true,
+		ForegroundBounces: true, ForgetEvents: true,
 		TLSTicketLife:     10 * time.Second,
 		SelfSignedLife:    2 * time.Second,
 	}

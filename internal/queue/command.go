@@ -22,8 +22,8 @@ type Commander struct {
 	Now    func() time.Time
 	Caller string
 	Out    io.Writer
-	// Completed raises the event msg:complete when a message is removed; may be nil.
-	Completed func(m *mail.Message)
+	// Removed raises the events of a message that was removed, before that is logged; may be nil.
+	Removed func(m *mail.Message, caller string)
 	// Qualify completes an address without domain; sender tells the two qualifying domains apart.
 	Qualify func(address string, sender bool) string
 }
@@ -181,11 +181,11 @@ func (c *Commander) remove(l *spool.Locked, m *mail.Message) error {
 		return fmt.Errorf("Failed to remove message %s: %w", l.ID, err)
 	}
 	fmt.Fprintf(c.Out, "Message %s has been removed\n", l.ID)
+	if c.Removed != nil && m != nil {
+		c.Removed(m, c.Caller)
+	}
 	c.Log.Mainf(l.ID, "removed by %s", c.Caller)
 	c.Log.Mainf(l.ID, "Completed")
-	if c.Completed != nil && m != nil {
-		c.Completed(m)
-	}
 	return nil
 }
 

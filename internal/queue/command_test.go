@@ -41,7 +41,7 @@ func newBench(t testing.TB) *bench {
 	}
 	log := eventlog.Open(b.world.World, eventlog.Settings{Selectors: selectors, Divert: func(_ eventlog.Stream, id, text string) { b.log = append(b.log, text) }})
 	b.Commander = Commander{Spool: spool.Open(b.dir, spool.Options{UID: -1, GID: -1, LocalhostNumber: -1, NoSync: true}), Log: log, Now: b.world.Clock.Now, Caller: "ph10", Out: &b.out,
-		Completed: func(m *mail.Message) { b.completed = append(b.completed, m.ID) },
+		Removed: func(m *mail.Message, _ string) { b.completed = append(b.completed, m.ID) },
 		Qualify: func(a string, sender bool) string {
 			if strings.Contains(a, "@") {
 				return a

@@ -22,6 +22,8 @@ type Authenticators struct {
 	Try, Require bool
 	// Hostname is $primary_hostname, Host and Address name the server in log lines.
 	Hostname, Host, Address string
+	// Event, if set, hears of an authenticator that failed and the server's reply; its result, if any, stands in the log in place of the line.
+	Event func(authenticator, reply string) (instead string)
 	// Log takes a line for the main log.
 	Log func(line string)
 }
@@ -101,6 +103,12 @@ func (a *Authenticators) try(ctx context.Context, c *Conn, one *auth.Authenticat
 			a.log("%s authenticator cancelled authentication H=%s [%s] %s", one.Name, a.Host, a.Address, reply)
 		}
 	default:
+		if a.Event != nil {
+			if instead := a.Event(one.Name, reply); instead != "" {
+				a.log("%s", Printable(instead))
+				return false, nil
+			}
+		}
 		a.log("%s authenticator failed H=%s [%s] %s", one.Name, a.Host, a.Address, reply)
 	}
 	return false, nil

@@ -64,6 +64,7 @@ type Conn struct {
 	dead     bool
 	born     time.Time
 	trace    func(out bool, line string)
+	event    func(name, data string) (result string)
 }
 
 // NewConn makes a Conn of an open connection; the greeting is still to be read. Protocol is "SMTP" or "LMTP" and stands in
@@ -290,6 +291,17 @@ func (c *Conn) Usable() bool {
 	return quiet(c.raw)
 }
 
+// SetEvent makes another delivery hear of the connection's end: one that took it over.
+func (c *Conn) SetEvent(f func(name, data string) (result string)) { c.event = f }
+
+// ended raises the event of the connection's end, once.
+func (c *Conn) ended() {
+	if f := c.event; f != nil {
+		c.event = nil
+		f("tcp:close", "")
+	}
+}
+
 // Broken marks the connection as not to be reused.
 func (c *Conn) Broken() { c.dead = true }
 
@@ -305,6 +317,7 @@ func (c *Conn) Quit() {
 			}
 			c.dead = true
 			go c.linger()
+			c.ended()
 			return
 		}
 	}
@@ -332,6 +345,7 @@ func (c *Conn) Close() {
 		c.stop()
 	}
 	c.raw.Close()
+	c.ended()
 }
 
 // Raw is the connection beneath, for those who replace it (TLS).

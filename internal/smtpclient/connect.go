@@ -55,6 +55,11 @@ type Settings struct {
 	Authenticate func(ctx context.Context, c *Conn) error
 	// Log takes lines about what was tried ("TLS session failure: delivering unencrypted to H=...").
 	Log func(line string)
+	// Event, if set, is told of what happens on the connection: "tcp:connect" before there is one, "smtp:connect" with the greeting, "smtp:ehlo"
+	// with the reply to EHLO, "tcp:close" when it has ended, "auth:fail" (spec chapter 61). A result that is not empty refuses the first two.
+	Event func(name, data string) (result string)
+	// InClear, if set, is told of the handshake's failure before another connection is made without TLS.
+	InClear func(e *Error)
 	// PoolKey names the place for reuse: connections are exchanged only between settings of the same key.
 	PoolKey string
 	// Owner, if set, is the message that the connection is kept for: no other gets it, unless Pool.Finish hands it on. Transport is
@@ -73,6 +78,9 @@ func Dial(ctx context.Context, s *Settings) (*Conn, error) {
 		dialCtx, cancel = context.WithTimeout(ctx, s.Timeouts.Connect)
 	}
 	defer cancel()
+	if s.Event != nil && s.Event("tcp:connect", "") != "" {
+		return nil, &Error{Kind: Vetoed, After: "connect", Written: -1}
+	}
 	raw, err := s.World.Dial.Dial(dialCtx, "tcp", s.Source, net.JoinHostPort(s.Address.String(), strconv.Itoa(s.Port)))
 	if err != nil {
 		var call *os.SyscallError
@@ -91,7 +99,7 @@ func Dial(ctx context.Context, s *Settings) (*Conn, error) {
 	}
 	tune(raw, s)
 	c := NewConn(ctx, raw, s.Timeouts, "SMTP")
-	c.LMTP, c.Settings, c.trace = s.LMTP, s, s.Trace
+	c.LMTP, c.Settings, c.trace, c.event = s.LMTP, s, s.Trace, s.Event
 	return c, nil
 }
 
@@ -102,6 +110,9 @@ func Open(ctx context.Context, s *Settings) (*Conn, error) {
 	var e *Error
 	if err == nil || !errors.As(err, &e) || e.Kind != TLSFailure || s.TLS == TLSRequire || !s.TryClear || s.OnConnect || ctx.Err() != nil {
 		return c, err
+	}
+	if s.InClear != nil {
+		s.InClear(e)
 	}
 	if s.Log != nil {
 		s.Log(e.Text + ": delivering unencrypted to H=" + s.Host + " [" + s.Address.String() + "] (not in hosts_require_tls)")
@@ -175,7 +186,13 @@ func (c *Conn) Greeting() error {
 		return err
 	}
 	c.Banner = r
-	return c.Expect(r, 2, "initial connection", false)
+	if err := c.Expect(r, 2, "initial connection", false); err != nil || c.event == nil {
+		return err
+	}
+	if why := c.event("smtp:connect", ReplyText(r)); why != "" {
+		return &Error{Kind: Setup, Text: "deferred by smtp:connect event expansion: " + Printable(why), Written: -1}
+	}
+	return nil
 }
 
 // SayHello sends EHLO, and HELO if that is refused (RFC 5321 section 3.2); LHLO in LMTP.
@@ -189,6 +206,9 @@ func (c *Conn) SayHello(s *Settings) error {
 		r, err := c.Command(verb+c.HelloName, 0)
 		if err != nil {
 			return err
+		}
+		if c.event != nil {
+			c.event("smtp:ehlo", ReplyText(r))
 		}
 		if r.Code/100 == 2 {
 			c.Hello, c.ESMTP = r, true

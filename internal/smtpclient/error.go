@@ -35,6 +35,8 @@ const (
 	TLSFailure
 	TLSRequired
 	AuthFailure
+	// Vetoed: the event tcp:connect was answered with a refusal; Outcome knows the number.
+	Vetoed
 	// Setup: the transport's own options are at fault (an expansion failed).
 	Setup
 )
@@ -139,6 +141,8 @@ func (e *Error) Outcome() mail.Outcome {
 		o.Errno = mail.ErrnoTLSRequired
 	case AuthFailure:
 		o.Errno = mail.ErrnoAuthFail
+	case Vetoed:
+		o.Errno = mail.ErrnoEvent
 	case Setup:
 		o.Errno = mail.ErrnoExpandFail
 	}

@@ -75,13 +75,21 @@ type Handshake struct {
 	log      func(line string)
 	event    func(s *expand.Scope, name, data string) string
 	verified bool
-	anchor   *x509.Certificate // the trusted one above the chain that the peer sent
+	chain    []*x509.Certificate // as it verified; nil when the peer's own certificate is trusted as such
 	ours     *tls.Certificate
 	sni      string
 }
 
 // SetVerified records that the peer's certificate is good, whatever the usual rules say.
 func (h *Handshake) SetVerified() { h.verified = true }
+
+// Raise raises an event of the delivery that the connection is for (client side); it returns the listener's result.
+func (h *Handshake) Raise(name, data string) (result string) {
+	if h.event == nil {
+		return ""
+	}
+	return h.event(h.scope, name, data)
+}
 
 // Ours returns our certificate as it was sent, nil when there was none.
 func (h *Handshake) Ours() *tls.Certificate { return h.ours }

@@ -1,11 +1,13 @@
 package tlspolicy
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"time"
 
@@ -159,6 +161,7 @@ func (h *Handshake) verifyConnection(state tls.ConnectionState) error {
 	if err != nil {
 		h.logFailure(err, state.PeerCertificates)
 		if h.Required {
+			h.showFailure(err, state.PeerCertificates)
 			return err
 		}
 		if err != errNames { // verification goes on where nothing depends on it
@@ -172,13 +175,26 @@ func (h *Handshake) verifyConnection(state tls.ConnectionState) error {
 	return nil
 }
 
+// showFailure leaves the server's certificate that was found wanting in the scope, for events about the failure.
+func (h *Handshake) showFailure(err error, chain []*x509.Certificate) {
+	if h.event == nil || h.Server {
+		return
+	}
+	depth := 0
+	var failed *chainError
+	if errors.As(err, &failed) {
+		depth = min(max(failed.depth, 0), len(chain)-1)
+	}
+	h.scope.Outgoing = &mail.TLS{Peer: chain[depth]}
+}
+
 // raiseEvents raises tls:cert for each certificate, the topmost first; the certificate is the peer's meanwhile.
 func (h *Handshake) raiseEvents(chain []*x509.Certificate) error {
 	if h.event == nil {
 		return nil
 	}
-	if h.anchor != nil {
-		chain = append(append([]*x509.Certificate(nil), chain...), h.anchor)
+	if h.chain != nil {
+		chain = h.Roots.extend(h.chain)
 	}
 	peer := &mail.TLS{}
 	slot := &h.scope.Outgoing
@@ -198,6 +214,21 @@ func (h *Handshake) raiseEvents(chain []*x509.Certificate) error {
 		}
 	}
 	return nil
+}
+
+// extend follows a verified chain beyond an issuer that is trusted itself, up to a root.
+func (r *Roots) extend(chain []*x509.Certificate) []*x509.Certificate {
+	chain = slices.Clone(chain)
+	for top := chain[len(chain)-1]; !selfSigned(top) && len(chain) <= len(r.Certificates)+1; top = chain[len(chain)-1] {
+		i := slices.IndexFunc(r.Certificates, func(c *x509.Certificate) bool {
+			return bytes.Equal(c.RawSubject, top.RawIssuer) && top.CheckSignatureFrom(c) == nil
+		})
+		if i < 0 {
+			break
+		}
+		chain = append(chain, r.Certificates[i])
+	}
+	return chain
 }
 
 // deniedError is the refusal of a certificate by event_action.
@@ -269,10 +300,7 @@ func (h *Handshake) checkIssuers(chain []*x509.Certificate, now time.Time) error
 	if err != nil {
 		return verifyText(err, chain)
 	}
-	h.anchor = nil
-	if best := chains[0]; len(best) == len(chain)+1 {
-		h.anchor = best[len(best)-1]
-	}
+	h.chain = chains[0]
 	return h.revoked(chains[0])
 }
 

@@ -84,6 +84,7 @@ func clientSettings(ctx context.Context, r *transport.Run, h *mail.Host, p Purpo
 		}
 		return name, nil
 	}
+	connectionEvents(r, set, p)
 	if err := extensions(r, s, h, set); err != nil {
 		return nil, err
 	}
@@ -184,7 +185,7 @@ func shakeHands(ctx context.Context, r *transport.Run, s *Settings, policy *tlsp
 		Certificate: string(s.TLSCertificate), PrivateKey: string(s.TLSPrivateKey), RequireCiphers: string(s.TLSRequireCiphers),
 		VerifyCertificates: string(s.TLSVerifyCertificates), CRL: string(s.TLSCRL), SNI: string(s.TLSSNI), ALPN: string(s.TLSALPN),
 		VerifyHosts: string(s.TLSVerifyHosts), TryVerifyHosts: string(s.TLSTryVerifyHosts), VerifyCertHostnames: string(s.TLSVerifyCertHostnames),
-		RequireALPNHosts: string(s.RequireALPN), OpenSSLOptions: string(main.OpenSSLOptions), HostName: certificateName(h),
+		RequireALPNHosts: string(s.RequireALPN), OpenSSLOptions: string(main.OpenSSLOptions), HostName: certificateName(h), Event: tlsEvents(r),
 	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("TLS session: %v", err)
@@ -224,6 +225,11 @@ func authentication(r *transport.Run, s *Settings, services *Services, h *mail.H
 	}
 	a := &smtpclient.Authenticators{World: r.Services.World, All: services.Authenticators, Scope: r.Scope, Try: try, Require: require,
 		Hostname: r.Scope.Settings().PrimaryHostname, Host: h.Name, Address: h.Address.String(), Log: r.Services.Log}
+	if r.Listened() {
+		a.Event = func(name, data string) string {
+			return r.Raise(expand.Event{Name: "auth:fail", Data: data, Authenticator: name}, nil)
+		}
+	}
 	set.Authenticate = a.Authenticate
 	return nil
 }

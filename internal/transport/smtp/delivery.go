@@ -32,6 +32,8 @@ type delivery struct {
 	settled map[*mail.Address]bool
 	// waiting are names of hosts for which the message is to wait.
 	waiting []string
+	// failing is the outcome of the last host that was tried, if host or message were at fault.
+	failing *mail.Outcome
 }
 
 // counts are what the host loop has seen (spec 30.5).
@@ -65,6 +67,7 @@ func remote(ctx context.Context, r *transport.Run) error {
 	}
 	d.pending = append(d.pending, r.Addresses...)
 	d.tryHosts(hosts)
+	d.messageDeferred()
 	if len(d.pending) > 0 && !r.AllOrNone {
 		if err := d.fallBack(hosts); err != nil {
 			return err
@@ -310,6 +313,7 @@ func (d *delivery) deliverTo(h *mail.Host, known, expired, more bool) {
 		d.counts.unexpired--
 	}
 	first := before[0]
+	d.failing = nil
 	switch p.about {
 	case noError, aboutRecipients:
 		if known {
@@ -340,7 +344,11 @@ func (d *delivery) hostFailed(h *mail.Host, p problem, hostKey, messageKey strin
 	if p.err == nil || d.ctx.Err() != nil {
 		return
 	}
-	d.logHost(h, p.err)
+	d.failing = &p.outcome
+	if p.about == aboutHost { // a message's problem was logged when it was seen
+		d.logHost(h, p.err)
+		d.raise("msg:host:defer", d.about(), p.outcome)
+	}
 	u := mail.RetryUpdate{Key: hostKey, IsHost: true, Host: h.Name, Errno: p.outcome.Errno, MoreErrno: p.outcome.MoreErrno, Message: d.retryText(h, p.outcome)}
 	if p.about == aboutMessage {
 		u.Key = messageKey
@@ -372,6 +380,8 @@ func (d *delivery) logHost(h *mail.Host, err *smtpclient.Error) {
 		errno = syscall.ETIMEDOUT
 	}
 	switch {
+	case err.Kind == smtpclient.Vetoed:
+		line += " Event requests alternate response"
 	case text != "" && errno != 0:
 		line += ": " + text + ": " + transport.Strerror(int(errno))
 	case text != "":
@@ -397,7 +407,7 @@ func (d *delivery) outcome(err *smtpclient.Error, h *mail.Host) mail.Outcome {
 		o.Errno, o.MoreErrno = 0, found
 	}
 	switch {
-	case err.Kind == smtpclient.Connect, err.Kind == smtpclient.Timeout && err.Connecting, err.Kind == smtpclient.AuthFailure, err.Kind == smtpclient.Setup:
+	case err.Kind == smtpclient.Connect, err.Kind == smtpclient.Vetoed, err.Kind == smtpclient.Timeout && err.Connecting, err.Kind == smtpclient.AuthFailure, err.Kind == smtpclient.Setup:
 	default:
 		o.Host = h
 	}
@@ -436,8 +446,9 @@ func (d *delivery) fallBack(tried []mail.Host) error {
 			return nil
 		}
 	}
-	d.counts = counts{}
+	d.counts, d.failing = counts{}, nil
 	d.tryHosts(hosts)
+	d.messageDeferred()
 	return nil
 }
 

@@ -30,10 +30,10 @@ func (d *delivery) session(h *mail.Host, more bool) problem {
 	if !reused && d.run.Continue {
 		return problem{about: aboutNothing} // the connection that waits is for another source or manner; the host's retry time holds
 	}
-	if !reused {
-		if c, err = d.connect(set); err != nil {
-			return d.setupFailed(err, h)
-		}
+	if reused {
+		c.SetEvent(set.Event)
+	} else if c, err = d.connect(set); err != nil {
+		return d.setupFailed(err, h)
 	}
 	p, answered, rest := d.copies(c, h, more, d.unsettled())
 	if reused && p.bad() && p.err.Kind == smtpclient.Closed && !answered {
@@ -54,8 +54,16 @@ func (d *delivery) session(h *mail.Host, more bool) problem {
 			p = next
 		}
 	}
+	d.logMessageProblem(h, p)
 	d.part(c)
 	return p
+}
+
+// logMessageProblem writes the line about a host's refusal of the message before the connection ends; those about the host itself come after that.
+func (d *delivery) logMessageProblem(h *mail.Host, p problem) {
+	if p.about == aboutMessage && p.err != nil && d.ctx.Err() == nil {
+		d.logHost(h, p.err)
+	}
 }
 
 // turned sends the message over a connection that its peer has turned around. When it breaks that says nothing of the next one: there are no
@@ -72,6 +80,7 @@ func (d *delivery) turned(t *smtpclient.Turned, set *smtpclient.Settings, h *mai
 	if len(rest) > 0 {
 		d.setAll(rest, mail.Outcome{Result: mail.Deferred, Errno: mail.ErrnoUnknown, Message: "the server takes no more messages on this connection"})
 	}
+	d.logMessageProblem(h, p)
 	if p.about == aboutHost {
 		p.about = aboutNothing
 	}
@@ -141,6 +150,10 @@ func (d *delivery) part(c *smtpclient.Conn) {
 	limit := d.settings.ConnectionMaxMessages
 	if !c.Usable() || limit > 0 && c.Messages >= limit || limitsOf(c).exhausted(c) || d.keepsNone(c) {
 		c.Quit()
+		return
+	}
+	if !d.services.PerMessage && !d.run.More && d.run.Listened() {
+		c.Quit() // whoever listens hears of the end with the message
 		return
 	}
 	if d.services.PerMessage && d.services.Next != nil && !d.run.More {

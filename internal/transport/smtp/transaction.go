@@ -297,7 +297,10 @@ func (t *transaction) recipient(a *mail.Address, r smtp.Reply) {
 		return
 	}
 	o.Result, o.Errno, o.MoreErrno = mail.Deferred, mail.ErrnoRcpt4xx, t.found()|(r.Code%100)<<8
-	if t.more && d.run.Services.Log != nil && !d.run.Transport.Generic.DisableLogging {
+	d.raise("msg:rcpt:host:defer", a, o)
+	if !t.more {
+		d.raise("msg:rcpt:defer", a, o)
+	} else if d.run.Services.Log != nil && !d.run.Transport.Generic.DisableLogging {
 		d.run.Services.Log("H=" + d.label(t.h) + " " + text)
 	}
 	o.RetryKeys = []mail.RetryUpdate{t.addressRetry(a, o)}
