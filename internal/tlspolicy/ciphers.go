@@ -94,6 +94,9 @@ func (s *suite) keyword(word string) bool {
 	return has(word)
 }
 
+// CipherSuites are the suites that a cipher string of OpenSSL chooses of those up to TLS 1.2, in its order.
+func CipherSuites(text string) []uint16 { return cipherList(text) }
+
 // known says whether a word of a cipher string means anything: OpenSSL skips words it does not know.
 func cipherList(text string) []uint16 {
 	all := suites()

@@ -163,6 +163,22 @@ func (d *Daemon) Start(t testing.TB, ready, program string, args ...string) (sto
 	return stop
 }
 
+// Await waits until something listens: some programs say that they are ready before they do.
+func Await(t testing.TB, network, address string) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; {
+		conn, err := net.Dial(network, address)
+		if err == nil {
+			conn.Close()
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Skipf("nobody listens: %v", err)
+		}
+		time.Sleep(10 * time.Millisecond) // another program's start: there is nothing else to wait for
+	}
+}
+
 // Closed is a port on 127.0.0.1 at which nobody listens.
 func Closed(t testing.TB) uint16 {
 	t.Helper()
