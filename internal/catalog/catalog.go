@@ -38,6 +38,7 @@ import (
 	"exigo/internal/lookup/dsearch"
 	"exigo/internal/lookup/iplsearch"
 	"exigo/internal/lookup/json"
+	"exigo/internal/lookup/ldap"
 	"exigo/internal/lookup/lmdb"
 	"exigo/internal/lookup/lsearch"
 	"exigo/internal/lookup/mysql"
@@ -83,6 +84,7 @@ func Default() Catalog {
 			arc.Feature(),   // behind dkim, whose signatures it seals
 			dmarc.Feature(), // behind dkim, as on log lines
 			srs.Feature(),
+			ldap.Feature(),
 			dcc.Feature(),
 			brightmail.Feature(),
 			perl.Feature(),

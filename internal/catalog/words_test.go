@@ -16,7 +16,6 @@ import (
 // waiting are words that are not known yet, each with the room that they wait for. The list must only become shorter: a word on it that
 // is known is an error.
 var waiting = []struct{ reason, words string }{
-	{"lookup types over the network", "ldapauth quote_ldap quote_ldap_dn"},
 	{"no variables: a word of the documents' examples, one of pipe commands, one with a period in place of xxx", "etc pipe_addresses sender_rate_xxx"},
 }
 
