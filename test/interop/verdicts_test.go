@@ -188,6 +188,14 @@ func startVerdicts(t *testing.T, p *blackbox.Place, settings, data, rule string)
 // send sends a message and waits until it is off the queue.
 func (v *verdicts) send(body string, to ...string) {
 	v.Helper()
+	before := strings.Count(v.Read("log/main"), " Completed\n")
+	v.submit(body, to...)
+	v.Wait("the delivery", func() bool { return strings.Count(v.Read("log/main"), " Completed\n") > before })
+}
+
+// submit sends a message.
+func (v *verdicts) submit(body string, to ...string) {
+	v.Helper()
 	c, err := blackbox.Dial(v.daemon.Address)
 	if err != nil {
 		v.Fatal(err)
@@ -196,12 +204,10 @@ func (v *verdicts) send(body string, to ...string) {
 	if err := c.Expect("EHLO client.example", "250"); err != nil {
 		v.Fatal(err)
 	}
-	before := strings.Count(v.Read("log/main"), " Completed\n")
 	text := "From: s@a.example\nSubject: x\nDate: Thu, 1 Jan 2026 00:00:00 +0000\nMessage-Id: <1@a.example>\nX-Rule: 5\n\n" + body + "\n"
 	if err := c.Send("s@a.example", to, text); err != nil {
 		v.Fatalf("%v\n%s", err, v.Read("log/main"))
 	}
-	v.Wait("the delivery", func() bool { return strings.Count(v.Read("log/main"), " Completed\n") > before })
 }
 
 // boxes returns who got messages in the two files, with the header lines that routers added.
@@ -355,6 +361,23 @@ func TestBrightmailService(t *testing.T) {
 	if !strings.Contains(v.Read("log/main"), "=> postmaster <mild@d.example> R=localuser") && !strings.Contains(v.Read("log/main"), "<mild@d.example> R=localuser") {
 		t.Errorf("%s", v.Read("log/main"))
 	}
+	p.KillAll()
+
+	// The verdicts travel in the header file.
+	v = startVerdicts(t, p, "queue_only\nbmi_service = http://127.0.0.1:"+port+"/checkv2", "", "NONE")
+	v.submit("BULK", "normal@d.example", "service@d.example")
+	files, _ := filepath.Glob(p.Path("spool/input/*-H"))
+	if len(files) != 1 {
+		t.Fatalf("%q", files)
+	}
+	if text, _ := os.ReadFile(files[0]); strings.Count(string(text), "\n-bmi_verdicts service.") != 1 {
+		t.Errorf("%s", text)
+	}
+	if out, err := p.Run("", "-C", p.Path("conf"), "-q"); err != nil {
+		t.Fatalf("%v %s", err, out)
+	}
+	v.Wait("the delivery", func() bool { return strings.Contains(v.Read("log/main"), " Completed\n") })
+	v.expect("from the queue", "", "normal@d.example"+marks)
 	p.KillAll()
 	v = startVerdicts(t, p, "bmi_service = http://127.0.0.1:1/checkv2", "", "NONE")
 	v.send("BULK", "service@d.example")
