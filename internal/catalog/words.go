@@ -73,6 +73,11 @@ func (c Catalog) Registry() *config.Registry {
 	for _, d := range c.Lookups {
 		r.Sets = append(r.Sets, d.Settings...)
 	}
+	for _, d := range c.words().Lookups {
+		if !d.Absent {
+			r.Macros = append(r.Macros, config.Macro{Name: "_HAVE_LOOKUP_" + strings.ToUpper(d.Name), Value: "y", Builtin: true})
+		}
+	}
 	for _, name := range tlspolicy.OptionNames() {
 		r.Macros = append(r.Macros, config.Macro{Name: "_OPT_OPENSSL_" + strings.ToUpper(name) + "_X", Value: "y", Builtin: true})
 	}
