@@ -124,6 +124,42 @@ func TestRooms(t *testing.T) {
 	}
 }
 
+// TestAccepted: what features look at before a message is kept, and that they can have it spooled.
+func TestAccepted(t *testing.T) {
+	b := newBench(t)
+	b.main.ACLSMTPData = "x"
+	var seen []string
+	spool := false
+	b.s.Rooms = []Room{{Accepted: func(_ context.Context, _ *expand.Scope, m *mail.Message, body *io.SectionReader) bool {
+		text, _ := io.ReadAll(body)
+		seen = append(seen, m.Recipients[0].Address+" "+string(text))
+		m.Protocol = "seen"
+		return spool
+	}}}
+	passed := &passage{}
+	b.s.Onward = func(context.Context, *expand.Scope, *mail.Message) Onward { return passed }
+	for _, x := range []struct {
+		verdict       acl.Verdict
+		spool, onward bool
+	}{{acl.OK, false, true}, {acl.OK, true, false}, {acl.Fail, false, false}, {acl.Discard, false, false}} {
+		b.arrived, seen, *passed = nil, nil, passage{}
+		b.outcome[acl.Data], spool = acl.Outcome{Verdict: x.verdict}, x.spool
+		in := b.smtpInput("A: b\n\nbody\n")
+		to := in.Message.Recipients[0].Address
+		b.Receive(context.Background(), in)
+		if ok := x.verdict == acl.OK; ok != (len(seen) == 1 && seen[0] == to+" body\n") || passed.ended != x.onward || x.spool && (len(b.arrived) != 1 || b.arrived[0].Protocol != "seen") {
+			t.Errorf("%+v: %q, %+v, %v", x, seen, passed, b.arrived)
+		}
+	}
+}
+
+// passage is a way onward on which everything is delivered.
+type passage struct{ ended bool }
+
+func (p *passage) Write(b []byte) (int, error) { return len(b), nil }
+func (p *passage) End(context.Context) Sent    { p.ended = true; return Sent{Delivered: true} }
+func (p *passage) Close()                      {}
+
 type nopCloser struct{ io.Writer }
 
 func (nopCloser) Close() error { return nil }
