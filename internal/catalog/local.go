@@ -2,11 +2,14 @@ package catalog
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"exigo/internal/option"
 	"exigo/internal/submit"
@@ -55,6 +58,15 @@ func (s *Server) PrepareSpool() error {
 		if err := s.makeOwn(dir); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// CheckSpool tells what keeps this process, root given up, from writing to the spool.
+func (s *Server) CheckSpool() error {
+	dir := string(s.Main.SpoolDirectory)
+	if err := unix.Faccessat(unix.AT_FDCWD, dir, unix.W_OK|unix.X_OK, unix.AT_EACCESS); err != nil {
+		return fmt.Errorf("spool directory %s cannot be written by uid=%d gid=%d (%s): give it to that user, or choose another one with spool_directory", dir, os.Geteuid(), os.Getegid(), err)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"os/signal"
@@ -19,12 +20,13 @@ import (
 	"exigo/internal/eventlog"
 	"exigo/internal/option"
 	"exigo/internal/queue"
+	"exigo/internal/submit"
 )
 
 // daemon is -bd, -bdf: it listens, and starts queue runs at intervals.
 func (p *Program) daemon(ctx context.Context) error {
 	if !p.admin() {
-		return exitf(1, "exim: permission denied")
+		return exitf(1, "exim: permission denied: %s", p.spoolTrouble())
 	}
 	if p.Server.Main.MUAWrapper {
 		return exitf(1, "exim: daemon cannot be run when mua_wrapper is set")
@@ -35,14 +37,15 @@ func (p *Program) daemon(ctx context.Context) error {
 	if err := p.Server.Log.Check(); err != nil {
 		return exitf(1, "exim: %s", err)
 	}
-	if p.Arguments.Sub != "f" && !p.Arguments.Debug && !p.Arguments.Verbose {
-		if done, err := p.detach(); done || err != nil {
-			return err
-		}
+	if p.report == nil && p.Arguments.Sub != "f" && !p.Arguments.Debug && !p.Arguments.Verbose {
+		return p.detach()
 	}
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	d := &Daemon{Program: p, Server: p.Server, Arguments: p.Arguments}
+	if p.report != nil {
+		d.Ready = p.report.ready
+	}
 	return d.Run(ctx)
 }
 
@@ -90,6 +93,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 		return d.fatal("%v", err)
 	}
 	defer d.Server.Close()
+	if err := d.Server.CheckSpool(); err != nil {
+		return d.fatal("%v", err)
+	}
 	if err := d.Program.begin(ctx); err != nil {
 		return d.fatal("%v", err)
 	}
@@ -102,6 +108,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 			return nil // ended while it waited for the port
 		}
 		if err != nil {
+			if errors.Is(err, fs.ErrPermission) && e.port < 1024 && os.Geteuid() != 0 {
+				defer fmt.Fprintf(d.Program.Stderr, "exim: ports below 1024 are for root: start the daemon as root, or give it others with -oX or daemon_smtp_ports\n")
+			}
 			return d.fatal("socket bind() to port %d for address %s failed: %v: daemon abandoned", e.port, addressText(e), osReason(err))
 		}
 		d.listeners = append(d.listeners, l)
@@ -188,8 +197,12 @@ func (d *Daemon) listen(ctx context.Context, e endpoint) (net.Listener, error) {
 		if err == nil || !errors.Is(err, syscall.EADDRINUSE) || try >= main.DaemonStartupRetries {
 			return l, err
 		}
-		d.Server.Log.Mainf("", "socket bind() to port %d for address %s failed: %s: waiting %s before trying again (%d more tries)", e.port,
+		line := fmt.Sprintf("socket bind() to port %d for address %s failed: %s: waiting %s before trying again (%d more tries)", e.port,
 			addressText(e), osReason(err), option.FormatTime(main.DaemonStartupSleep), main.DaemonStartupRetries-try)
+		d.Server.Log.Mainf("", "%s", line)
+		if d.Program.report != nil { // who started it waits, too
+			fmt.Fprintf(d.Program.report, "exim: %s\n", line)
+		}
 		if err := d.Program.World.Clock.Sleep(ctx, main.DaemonStartupSleep); err != nil {
 			return nil, err
 		}
@@ -412,42 +425,29 @@ func (d *Daemon) writePIDFile(f *os.File) {
 
 func (d *Daemon) pidLine() string { return strconv.Itoa(d.Program.World.PID) + "\n" }
 
-// openLocalSocket takes calls of local users.
+// openLocalSocket takes calls of local users. While another daemon has the socket of the spool this one waits for its end.
 func (d *Daemon) openLocalSocket(ctx context.Context) {
 	l, err := d.Server.ListenLocal()
-	if err != nil {
-		d.Server.Log.Panicf("", "failed to listen for local submissions: %v", err)
-		return
+	switch {
+	case errors.Is(err, submit.ErrOtherDaemon):
+		d.Server.Log.Mainf("", "calls of local users go to another daemon (%s): this one takes them when that ends", d.Server.SocketPath())
+	case err != nil:
+		d.Server.Log.Panicf("", "failed to listen for local submissions: %v: trying again every %s", err, option.FormatTime(socketInterval))
 	}
-	d.listeners = append(d.listeners, l)
 	d.sessions.Add(1)
 	go func() {
 		defer d.sessions.Done()
+		for err != nil {
+			if d.Program.World.Clock.Sleep(ctx, socketInterval) != nil {
+				return
+			}
+			if l, err = d.server().ListenLocal(); err == nil {
+				d.server().Log.Mainf("", "calls of local users are taken from now on (%s)", d.server().SocketPath())
+			}
+		}
 		d.serveLocal(ctx, l)
 	}()
 }
 
-// detach starts the daemon again in the background, without terminal; done is true in the process that is to exit.
-func (p *Program) detach() (done bool, err error) {
-	if os.Getenv(detachedMark) != "" {
-		return false, nil
-	}
-	self, err := os.Executable()
-	if err != nil {
-		return false, err
-	}
-	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
-	if err != nil {
-		return false, err
-	}
-	defer null.Close()
-	child, err := os.StartProcess(self, append([]string{p.Arguments.Path}, p.Arguments.Words...), &os.ProcAttr{
-		Dir: "/", Env: append(os.Environ(), detachedMark+"=1"), Files: []*os.File{null, null, null}, Sys: &syscall.SysProcAttr{Setsid: true}})
-	if err != nil {
-		return false, fmt.Errorf("failed to start the daemon: %w", err)
-	}
-	return true, child.Release()
-}
-
-// detachedMark tells the process that detach started that it is in the background.
-const detachedMark = "EXIGO_DETACHED"
+// socketInterval is how often a daemon tries to get the socket for local users.
+const socketInterval = 10 * time.Second

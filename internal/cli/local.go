@@ -125,6 +125,18 @@ func (p *Program) ownsSpool() bool {
 	return writable(st)
 }
 
+// spoolTrouble says why the caller may not work on the spool, and what would help.
+func (p *Program) spoolTrouble() string {
+	dir := string(p.Server.Main.SpoolDirectory)
+	trouble := "spool directory " + dir + " is another user's"
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		trouble = "spool directory " + dir + " does not exist, and you may not make it"
+	} else if err != nil {
+		trouble = "spool directory " + dir + " cannot be reached"
+	}
+	return trouble + "; be root or " + string(p.Server.Main.EximUser) + ", or set spool_directory and log_file_path to places of your own"
+}
+
 // DropCommand is the setgid program that leaves a submission for the next daemon.
 const DropCommand = "/usr/lib/exigo/exigo-drop"
 

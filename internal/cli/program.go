@@ -27,6 +27,8 @@ type Program struct {
 	Server *catalog.Server
 	// OwnProcess says that the process does nothing but this call: its environment may be changed, and it may end at once.
 	OwnProcess bool
+	// report is set in a daemon that was started in the background.
+	report *startReport
 	// Remote says that the call came over the daemon's socket: the process is the daemon and must not exit or give up privilege.
 	Remote bool
 }
@@ -59,6 +61,7 @@ func Main(argv []string) int {
 
 // Run obeys a command line.
 func (p *Program) Run(ctx context.Context, argv []string) int {
+	p.inBackground()
 	a, err := ParseArguments(argv[0], argv[1:])
 	p.Arguments = a
 	if err == nil {

@@ -50,12 +50,15 @@ type SocketServer struct {
 	total int
 }
 
+// ErrOtherDaemon says that the socket is another daemon's.
+var ErrOtherDaemon = errors.New("another daemon is listening")
+
 // ListenSocket makes the socket, which anybody may connect to. A socket that is left from an earlier daemon is replaced.
 func ListenSocket(path string, uid, gid int) (net.Listener, error) {
 	if info, err := os.Lstat(path); err == nil && info.Mode()&os.ModeSocket != 0 {
 		if c, err := net.Dial("unix", path); err == nil {
 			c.Close()
-			return nil, fmt.Errorf("%s: another daemon is listening", path)
+			return nil, fmt.Errorf("%s: %w", path, ErrOtherDaemon)
 		}
 		os.Remove(path)
 	}
