@@ -29,6 +29,9 @@ type Found struct {
 // found. The error is an [*Error]; it is temporary if the lookup deferred. Results are kept for the life of the scope and of those
 // derived from it.
 func (s *Scope) Lookup(t lookup.Type, file, key Value) (found Found, ok bool, err error) {
+	if t.Driver.Kind&lookup.SingleKey == 0 {
+		key.S = strings.TrimLeft(key.S, " \t\n\v\f\r")
+	}
 	if t.Driver.Kind&lookup.SingleKey == 0 && key.Tainted && t.Driver.Quote != nil && !sameQuoting(t.Driver.Name, key.Quoted) {
 		s.Panic("tainted search query is not properly quoted: %s", t.Driver.Shown(key.S))
 	}
