@@ -22,7 +22,7 @@ func layers() [][]string {
 		{"acl", "route", "transport", "route/hostfind", "auth", "filter", "filter/*", "rewrite", "retry", "tlspolicy", "bounce"},
 		{"smtpserver", "smtpclient", "submit", "control", "deliver", "queue", "steward", "helper", "monitor", "scan"},
 		{"feature"},
-		{"feature/*", "lookup/*", "route/*", "transport/*", "auth/*", "acl/*"},
+		{"feature/*", "lookup/*", "route/*", "transport/*", "auth/*", "acl/*", "scan/*"},
 		{"catalog"},
 		{"cli", "cli/*"},
 		{"cmd/*"},

@@ -48,8 +48,8 @@ func (x *reception) measureMessage() {
 // check runs the rooms and the ACL for the whole message.
 func (x *reception) check() bool {
 	x.measureMessage()
-	*mail.State[desk](&x.m.Bag) = desk{run: x.r.s.RunACL, body: x.incoming.Body}
-	defer mail.Drop[desk](&x.m.Bag)
+	defer WithBody(x.m, x.incoming.Body)()
+	mail.State[desk](&x.m.Bag).run = x.r.s.RunACL
 	if !x.checkRooms() {
 		return false
 	}
@@ -95,6 +95,12 @@ type desk struct {
 
 // errNoBody says that there is no body to look at.
 var errNoBody = errors.New("no message is being received")
+
+// WithBody makes body what Body returns for the message, until end is called. For messages that are looked at as if they were being received.
+func WithBody(m *mail.Message, body func() (*io.SectionReader, error)) (end func()) {
+	mail.State[desk](&m.Bag).body = body
+	return func() { mail.Drop[desk](&m.Bag) }
+}
 
 // Body returns the body of the message as it was spooled (LF line ends), for conditions of the ACLs that run from a room's Check to the last
 // one. At other times it is an error.
