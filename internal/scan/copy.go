@@ -101,6 +101,13 @@ func of(s *expand.Scope) (*Copy, error) {
 	return c, nil
 }
 
+// HeaderChanged lets the scanners that come see the header section as it is now, when a condition has added lines at once.
+func HeaderChanged(m *mail.Message) {
+	if d := mail.Peek[Directory](&m.Bag); d != nil {
+		d.copy = Copy{}
+	}
+}
+
 // head is what stands before the body.
 func head(m *mail.Message, date string) string {
 	var b strings.Builder

@@ -11,7 +11,6 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -22,6 +21,8 @@ import (
 	"exigo/internal/mail"
 	"exigo/internal/option"
 	"exigo/internal/proto/dccifd"
+	"exigo/internal/scan"
+	"exigo/internal/submit"
 )
 
 // settings are the room's options in the main section.
@@ -120,11 +121,7 @@ func (st *state) ask(r *acl.Run) (problem string) {
 		return "dccifd_address is neither a path nor an IP address and a port: " + options.address
 	}
 	m := r.Scope.Message
-	body, err := os.Open(m.DataPath)
-	if err == nil {
-		defer body.Close()
-		_, err = body.Seek(m.DataOffset, io.SeekStart)
-	}
+	body, err := submit.Body(m)
 	if err != nil {
 		return "cannot read the message: " + err.Error()
 	}
@@ -216,6 +213,7 @@ func (st *state) keep(m *mail.Message, a dccifd.Answer, direct bool) {
 	to.Add(m.Vars["_dcc_add_header"].S)
 	if direct {
 		to.Apply(m, nil)
+		scan.HeaderChanged(m)
 	}
 }
 

@@ -2,6 +2,7 @@ package dcc
 
 import (
 	"context"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -18,6 +19,8 @@ import (
 	"exigo/internal/outside"
 	"exigo/internal/proto/dccifd"
 	"exigo/internal/proto/dccifd/dccifdtest"
+	"exigo/internal/scan"
+	"exigo/internal/submit"
 	"exigo/internal/testkit"
 )
 
@@ -69,18 +72,22 @@ func newBench(t *testing.T, text string) *bench {
 	return b
 }
 
-// begin begins a message whose body is in a file, as in the spool.
+// begin begins a message whose body has come.
 func (b *bench) begin() *mail.Message {
-	b.Helper()
-	path := filepath.Join(b.TempDir(), "1-D")
-	if err := os.WriteFile(path, []byte("1-D\n.line\n"), 0o600); err != nil {
-		b.Fatal(err)
-	}
-	m := &mail.Message{Session: b.scope.Session, Sender: "s@a.example", SenderSet: true, DataPath: path, DataOffset: 4, Vars: map[string]mail.Value{},
+	m := &mail.Message{ID: "id", Session: b.scope.Session, Sender: "s@a.example", SenderSet: true, Vars: map[string]mail.Value{},
 		Recipients: []mail.Recipient{{Address: "x@b.example"}, {Address: "y@b.example"}},
 		Headers:    []mail.Header{mail.NewHeader("From: s@a.example\n"), {Type: '*', Text: "Bcc: z@b.example\n"}, mail.NewHeader("Subject: a\n\tb\n")}}
 	b.scope.Message, b.log = m, nil
+	bring(m)
 	return m
+}
+
+// bring gives a message its body.
+func bring(m *mail.Message) {
+	const body = ".line\n"
+	submit.WithBody(m, func() (*io.SectionReader, error) {
+		return io.NewSectionReader(strings.NewReader(body), 0, int64(len(body))), nil
+	})
 }
 
 func (b *bench) run(statement string) acl.Outcome {
@@ -167,11 +174,23 @@ check:
           set acl_m_seen = $h_X-DCC-double-Metrics:
 `)
 		m := b.begin()
+		scanned := func() bool { // what a scanner in the same ACL is shown
+			c, ok := scan.Of(&acl.Run{Scope: b.scope, Services: &acl.Services{}}, "test")
+			if !ok {
+				t.Fatal("no copy")
+			}
+			text, _ := io.ReadAll(c.Reader())
+			return strings.Contains(string(text), "X-DCC-double-Metrics: ") && strings.Contains(string(text), "X-Virus: none")
+		}
+		scanned()
 		if o := b.run("check"); o.Verdict != acl.OK {
 			t.Errorf("%+v", o)
 		}
 		if got := b.expand("$dcc_header"); got != dccifdtest.Header("bulk\n\tBody=many") {
 			t.Errorf("$dcc_header: %q", got)
+		}
+		if scanned() != c.direct {
+			t.Errorf("direct %v: a scanner sees the line: %v", c.direct, !c.direct)
 		}
 		if got := m.Vars["_seen"].S; got != c.during {
 			t.Errorf("direct %v: within the ACL the header line is %q", c.direct, got)
@@ -186,6 +205,7 @@ check:
 		t.Errorf("%+v", o)
 	}
 	m.Vars, m.Sender, m.Session.Host, m.Bag = nil, "", netip.Addr{}, mail.Bag{}
+	bring(m)
 	b.run("accept dcc = *")
 	want := dccifd.Request{Options: "header", Client: "192.0.2.1", Name: "client.example", HELO: "helo.example", Sender: "s@a.example",
 		Recipients: []dccifd.Recipient{{Address: "x@b.example"}, {Address: "y@b.example"}}}
@@ -217,7 +237,7 @@ func TestProblems(t *testing.T) {
 		}
 	}
 	b := newBench(t, "dccifd_address = 127.0.0.1 1\n")
-	b.begin().DataPath = dir + "/none"
+	b.begin().Bag = mail.Bag{}
 	if o := b.run("accept dcc = *"); o.Verdict != acl.Defer || !strings.Contains(o.LogMessage, "cannot read the message") {
 		t.Errorf("%+v", o)
 	}
