@@ -1,6 +1,7 @@
 package ldap
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -13,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	ldapv3 "github.com/go-ldap/ldap/v3"
@@ -27,7 +29,7 @@ import (
 type place struct {
 	scheme string
 	host   string // a name, an address, the path of a socket, or "" for the usual place
-	port   uint16
+	port   int
 }
 
 const (
@@ -42,7 +44,7 @@ func placeOf(scheme, host, port string) place {
 		p.port = usualPortTLS
 	}
 	if n, err := strconv.Atoi(port); err == nil && n > 0 {
-		p.port = uint16(min(n, 65535))
+		p.port = n
 	}
 	return p
 }
@@ -55,9 +57,9 @@ func (p place) String() string {
 	case p.isSocket():
 		return p.host
 	case p.host == "":
-		return "NULL:" + strconv.Itoa(int(p.port))
+		return "NULL:" + strconv.Itoa(p.port)
 	}
-	return p.host + ":" + strconv.Itoa(int(p.port))
+	return p.host + ":" + strconv.Itoa(p.port)
 }
 
 // client keeps connections.
@@ -191,10 +193,10 @@ func connect(ctx context.Context, w *outside.World, main *settings, p place, q q
 		raw, err = w.Dial.Dial(dialling, "unix", netip.Addr{}, p.host)
 	case p.scheme == "ldapi":
 		raw, err = w.Dial.Dial(dialling, "unix", netip.Addr{}, usualSocket)
-	case p.host == "":
-		raw, _, err = lookup.Dial(dialling, w, "localhost", p.port)
+	case p.port > 65535:
+		err = syscall.EINVAL
 	default:
-		raw, _, err = lookup.Dial(dialling, w, p.host, p.port)
+		raw, _, err = lookup.Dial(dialling, w, cmp.Or(p.host, "localhost"), uint16(p.port))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("failed to bind the LDAP connection to server %s - ldap_bind() returned -1", p)

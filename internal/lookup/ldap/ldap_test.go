@@ -48,8 +48,8 @@ func TestParse(t *testing.T) {
 	for in, want := range map[string]string{
 		`user="cn=a b" pass="x\"\\y" size=3 TIME=5 connect=2 dereference=always referrals=nofollow servers=a:b ldap://h:5/o=x%20y?cn,sn?sub?(a=%2A)?e=1`: `cn=a b|x"\y|3|5|2s|3|false|a:b|ldap|h|5|o=x y|[cn sn]|2|(a=*)`,
 		`user=cn=ad%6din ldapi://%2Ftmp%2Fs`:          `cn=admin||0|0|0s|0|true||ldapi|/tmp/s|||[]|0|(objectClass=*)`,
-		` user=100% size= time=x LDAPS://[::1]:636?*`: `100%||0|0|0s|0|true||ldaps|::1|636||[*]|0|(objectClass=*)`,
-		"ldap:///??one": `||0|0|0s|0|true||ldap||||[]|1|(objectClass=*)`, "ldap:///o=b?x%zz?subtree?": `||0|0|0s|0|true||ldap|||o=b|[]|2|(objectClass=*)`,
+		` user=100% size= time=x LDAPS://[::1]:636/?*`: `100%||0|0|0s|0|true||ldaps|::1|636||[*]|0|(objectClass=*)`,
+		"ldap://h?o": `||0|0|0s|0|true||ldap|h|||[]|0|(objectClass=*)`, "ldap:///??one": `||0|0|0s|0|true||ldap||||[]|1|(objectClass=*)`, "ldap:///o=b?x%zz?subtree?": `||0|0|0s|0|true||ldap|||o=b|[]|2|(objectClass=*)`,
 		"x": errMalformed.Error(), "": errMalformed.Error(), "http://a/": errMalformed.Error(), "foo ldap://a/o=b": errMalformed.Error(), "size=1ldap://a/o=b?o": errMalformed.Error(), `pass="a`: errMalformed.Error(),
 		"foo=2 ldap://a/": `unknown parameter "foo=" precedes LDAP URL`, `user ="a" ldap://a/`: `unknown parameter "user =" precedes LDAP URL`, "referrals=bad ldap://a/": `LDAP option REFERRALS is not "follow" or "nofollow"`,
 		"size=1 ldapt://a/b/c/d/e/f/g": `LDAP URL does not start with "ldap://", "ldaps://", or "ldapi://" (it starts with "ldapt://a/b/c/d/...")`,
@@ -116,6 +116,7 @@ uid: joe
 cn: Joe
 sn: One
 userPassword: pw two
+jpegPhoto:: /9gAQQ==
 
 dn: cn=a\, b+sn=x,o=base
 objectClass: inetOrgPerson
@@ -180,12 +181,12 @@ func TestServer(t *testing.T) {
 	suite := lookuptest.Suite{Drivers: list, World: lookuptest.Network(), Settings: func(any) any { return main }, Cases: []c{
 		q(u+"?cn?sub?(uid=fred)", "Fred One,One,, Fred"), q(u+"?mail?sub?(uid=fred)", `fred@x,f"q\\z@y`), q(u+"?cn,mail?sub?(uid=fred)", `cn="Fred One,One,, Fred" mail="fred@x,f\"q\\\\z@y"`),
 		q(u+"??sub?(uid=joe)", `objectClass="inetOrgPerson" uid="joe" cn="Joe" sn="One" userPassword="pw two"`), q(u+"?*?sub?(uid=joe)", "inetOrgPerson,joe,Joe,One,pw two"),
-		none("ldap", u+"?cn?sub?(uid=nobody)"), none("ldap", u+"?title?sub?(uid=fred)"), q(u+"?title,cn?sub?(uid=fred)", `cn="Fred One,One,, Fred"`), q(u+"?description?sub?(uid=fred)", "a\nb\rc\td"),
+		none("ldap", u+"?cn?sub?(uid=nobody)"), none("ldap", u+"?title?sub?(uid=fred)"), none("ldap", u+"?jpegPhoto?sub?(uid=joe)"), q(u+"?title,cn?sub?(uid=fred)", `cn="Fred One,One,, Fred"`), q(u+"?description?sub?(uid=fred)", "a\nb\rc\td"),
 		q(u+"?description,sn?sub?(uid=fred)", "sn=\"One\" description=\"a\\nb\rc\td\""), fail("ldap", u+"?cn?sub?(sn=One)", more(2)), fail("ldap", u+"?cn?sub", more(4)),
 		q(u+"?o", "base"), q(u, `objectClass="organization" o="base"`), none("ldap", at+"uid=fred,o=base?cn?base?(sn=Two)"), q(u+"?CN?sub?(uid=joe)", "Joe"), q(u+"?name?sub?(uid=fred)", "Fred One,One,, Fred,One"),
 		q(u+"?name,sn?sub?(uid=joe)", `cn="Joe" sn="One"`), none("ldap", u+"?1.1?sub?(uid=fred)"), none("ldap", at+"o=nosuch?cn"), none("ldap", at+"rubbish?cn"), q(u+"?cn?sub?uid=joe", "Joe"),
 		q(at, `objectClass="top,OpenLDAProotDSE"`), q(u+"?cn?sub?(uid=joe)?!ext", "Joe"), none("ldap", u+"?cn;lang-de?sub?(uid=fred)"), q(u+"?cn,cn?sub?(uid=joe)", `cn="Joe"`), none("ldap", ""),
-		fail("ldap", u+"?cn?sub?(uid=fred", "ldap_search failed: -7, Bad search filter"), fail("ldap", u+"?cn?sub?()", "ldap_search failed: -7, Bad search filter"), fail("ldap", "x", errMalformed.Error()),
+		fail("ldap", u+"?cn?sub?(uid=fred", "ldap_search failed: -7, Bad search filter"), fail("ldap", u+"?cn?sub?%26(uid=joe)(cn=Joe)", "ldap_search failed: -7, Bad search filter"), fail("ldap", u+"?cn?sub?%zz", "ldap_search failed: -7, Bad search filter"), fail("ldap", "ldap://127.0.0.1:99999/", unbound("127.0.0.1:99999", "ldap_bind() returned -1")), fail("ldap", u+"?cn?sub?()", "ldap_search failed: -7, Bad search filter"), fail("ldap", "x", errMalformed.Error()),
 		fail("ldap", u+"?cn?bad", "ldap_url_parse: (error 8) parsing \""+u+"?cn?bad\"\n"), q(u+"?cn?one?(uid=joe)", "Joe"), q(u+"?cn?children?(uid=joe)", "Joe"),
 		m(u+"?cn?sub?(sn=One)", "Fred One,One,, Fred\nJoe"), m(u+"?cn,mail?sub?(sn=One)", "cn=\"Fred One,One,, Fred\" mail=\"fred@x,f\\\"q\\\\\\\\z@y\"\ncn=\"Joe\""), m(u+"?mail?sub?(sn=One)", "fred@x,f\"q\\\\z@y\n"),
 		m(u+"?userPassword?sub?(|(o=base)(uid=joe))", "pw two"), none("ldapm", u+"?title?sub?(sn=One)"), none("ldapm", u+"?cn?sub?(sn=Two)"), m("size=1 "+u+"?cn?sub?(sn=One)", "Fred One,One,, Fred"),

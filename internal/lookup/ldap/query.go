@@ -188,12 +188,12 @@ func parseURL(text string) (a address, err error) {
 	a = address{text: text, scope: ldapv3.ScopeBaseObject, filter: "(objectClass=*)"}
 	scheme, rest, _ := strings.Cut(text, "://")
 	a.scheme = strings.ToLower(scheme)
-	end := strings.IndexAny(rest, "/?")
-	if end < 0 {
-		end = len(rest)
+	end := strings.IndexAny(rest+"/", "/?")
+	host, rest := rest[:end], rest[end:]
+	if strings.HasPrefix(rest, "?") {
+		rest = "" // without a slash nothing can follow
 	}
-	host := rest[:end]
-	rest = strings.TrimPrefix(rest[end:], "/")
+	rest = strings.TrimPrefix(rest, "/")
 	if inner, after, ok := strings.Cut(strings.TrimPrefix(host, "["), "]"); ok && strings.HasPrefix(host, "[") {
 		a.host, a.port = inner, strings.TrimPrefix(after, ":")
 	} else {

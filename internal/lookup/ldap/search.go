@@ -1,9 +1,11 @@
 package ldap
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	ber "github.com/go-asn1-ber/asn1-ber"
@@ -36,8 +38,8 @@ func (f *found) add(e *ldapv3.Entry) {
 	}
 	first := true
 	for _, a := range e.Attributes {
-		if len(a.Values) == 0 {
-			continue
+		if len(a.Values) == 0 || slices.ContainsFunc(a.Values, func(v string) bool { return strings.IndexByte(v, 0) >= 0 }) {
+			continue // binary data, which OpenLDAP gives as no string either
 		}
 		if !f.single {
 			if !first {
@@ -72,8 +74,8 @@ func (f *found) result() (lookup.Result, bool, error) {
 
 // search asks one server. Its errors are those of this server, unless they are serious.
 func (c *client) search(ctx context.Context, w *outside.World, main *settings, p place, q query, f *found) error {
-	filter := q.url.filter
-	if !strings.HasPrefix(filter, "(") {
+	filter := cmp.Or(q.url.filter, "()")          // what was no quoting of URLs is nothing, and that is no filter
+	if strings.IndexByte("(&|!", filter[0]) < 0 { // a comparison may stand without parentheses
 		filter = "(" + filter + ")"
 	}
 	request := ldapv3.NewSearchRequest(q.url.base, q.url.scope, q.dereference, q.size, q.time, false, filter, q.url.attributes, nil)
