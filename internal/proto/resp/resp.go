@@ -77,6 +77,9 @@ func (d *decoder) reply(depth int) (Reply, error) {
 		return Reply{}, ErrTooLarge
 	}
 	line, err := d.line()
+	if err != nil && depth > 0 {
+		err = unexpected(err)
+	}
 	if err != nil {
 		return Reply{}, err
 	}

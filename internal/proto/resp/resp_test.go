@@ -21,7 +21,7 @@ func TestRead(t *testing.T) {
 		"*3\r\n$5\r\nhello\r\n$-1\r\n$5\r\nworld\r\n": "*[$hello $null $world]", "$4\r\na\r\nb\r\n": "$a\r\nb", "+" + long + "\r\n": "+" + long,
 		"": "EOF", "+OK": "unexpected EOF", "+OK\n": "a line of the reply does not end with CRLF", "\r\n": "an empty reply", "$5\r\nhel": "unexpected EOF", "$2\r\nabcd": "a bulk string does not end where it should",
 		"$x\r\n": `malformed length in reply: "x"`, "$-2\r\n": `malformed length in reply: "-2"`, ":x\r\n": `malformed integer in reply: "x"`, "%1\r\n": `unknown type of reply: '%'`,
-		"*2\r\n+a\r\n": "EOF", "$99999999999\r\n": "the reply is too large", "*99999999\r\n": "the reply is too large", strings.Repeat("*1\r\n", 100): "the reply is too large",
+		"*2\r\n+a\r\n": "unexpected EOF", "$99999999999\r\n": "the reply is too large", "*99999999\r\n": "the reply is too large", strings.Repeat("*1\r\n", 100): "the reply is too large",
 		"+" + strings.Repeat("x", maxLine): "the reply is too large", "$3\r\nabc": "unexpected EOF", "*1\r\n*300000\r\n": "the reply is too large",
 	} {
 		r, err := read(in)
