@@ -37,6 +37,7 @@ const (
 	ModeLogLine  Mode = "-z"
 	ModeWait     Mode = "-bw"
 	ModeFetch    Mode = "-atrn"
+	ModeScan     Mode = "-bmalware"
 	ModeHelp     Mode = "--help"
 )
 
@@ -58,6 +59,7 @@ type Arguments struct {
 	DebugSpec  string            // after -d
 	Verbose    bool              // -v
 	NoDelivery bool              // -N
+	ScanFile   string            // -bmalware
 	NoNames    bool              // -n
 
 	Submission Submission

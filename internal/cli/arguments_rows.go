@@ -70,6 +70,12 @@ func modeRows() []optionRow {
 			}
 			return p.setMode(ModeFetch, "")
 		}},
+		{"-bmalware", true, func(p *parser, w, _ string) (err error) {
+			if p.a.ScanFile, err = p.next(w); err != nil {
+				return err
+			}
+			return p.setMode(ModeScan, "")
+		}},
 		mode("-bi", ModeRebuild, ""), mode("-bm", ModeSubmit, ""), mode("-bP", ModePrint, ""),
 		mode("-brt", ModeRetry, ""), mode("-brw", ModeRewrite, ""), mode("-bS", ModeBatch, ""), mode("-bs", ModeSMTP, ""),
 		mode("-bt", ModeTest, ""), mode("-bV", ModeVersion, ""), mode("-bv", ModeVerify, ""), mode("-bvs", ModeVerify, "s"),

@@ -106,7 +106,7 @@ func modes() map[Mode]func(p *Program, ctx context.Context) error {
 		ModePrint: (*Program).printConfiguration, ModeList: (*Program).listQueue, ModeVersion: (*Program).version,
 		ModeExpand: (*Program).expand, ModeRetry: (*Program).retryTest, ModeRewrite: (*Program).rewriteTest,
 		ModeRebuild: (*Program).rebuild, ModeMessage: (*Program).messageCommand, ModeQueueRun: (*Program).queueRun,
-		ModeLogLine: (*Program).logLine, ModeFetch: (*Program).fetch,
+		ModeLogLine: (*Program).logLine, ModeFetch: (*Program).fetch, ModeScan: (*Program).scanFile,
 	}
 }
 
