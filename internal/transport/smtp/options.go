@@ -122,8 +122,11 @@ func Driver() *transport.Driver {
 
 // shown gives the default of port, which follows the protocol.
 func shown(inst *config.Instance, name string) any {
-	if name == "port" {
+	switch name {
+	case "port":
 		return Of(inst).Protocol
+	case "protocol": // Exim has no default of that name
+		return ""
 	}
 	return nil
 }
