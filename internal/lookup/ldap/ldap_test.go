@@ -47,7 +47,7 @@ func TestQuote(t *testing.T) {
 func TestParse(t *testing.T) {
 	for in, want := range map[string]string{
 		`user="cn=a b" pass="x\"\\y" size=3 TIME=5 connect=2 dereference=always referrals=nofollow servers=a:b ldap://h:5/o=x%20y?cn,sn?sub?(a=%2A)?e=1`: `cn=a b|x"\y|3|5|2s|3|false|a:b|ldap|h|5|o=x y|[cn sn]|2|(a=*)`,
-		`user=cn=ad%6din ldapi://%2Ftmp%2Fs`:          `cn=admin||0|0|0s|0|true||ldapi|/tmp/s|||[]|0|(objectClass=*)`,
+		`user=cn=ad%6din ldapi://%2Ftmp%2Fs`:           `cn=admin||0|0|0s|0|true||ldapi|/tmp/s|||[]|0|(objectClass=*)`,
 		` user=100% size= time=x LDAPS://[::1]:636/?*`: `100%||0|0|0s|0|true||ldaps|::1|636||[*]|0|(objectClass=*)`,
 		"ldap://h?o": `||0|0|0s|0|true||ldap|h|||[]|0|(objectClass=*)`, "ldap:///??one": `||0|0|0s|0|true||ldap||||[]|1|(objectClass=*)`, "ldap:///o=b?x%zz?subtree?": `||0|0|0s|0|true||ldap|||o=b|[]|2|(objectClass=*)`,
 		"x": errMalformed.Error(), "": errMalformed.Error(), "http://a/": errMalformed.Error(), "foo ldap://a/o=b": errMalformed.Error(), "size=1ldap://a/o=b?o": errMalformed.Error(), `pass="a`: errMalformed.Error(),

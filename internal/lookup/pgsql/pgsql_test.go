@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -79,29 +80,31 @@ func TestScram(t *testing.T) {
 	}
 }
 
-const tables = `create user u; create user sc password 'pw'; set password_encryption='md5'; create user md password 'pw';
+const tables = `create user u; create user ss; create user sc password 'pw'; set password_encryption='md5'; create user md password 'pw';
 create table t(a int, b text, f real, g double precision, ts timestamp, bo boolean, bi bytea);
 insert into t values(1,'one',1.5,1e20,'2026-01-02 03:04:05',true,'\x0041'),(2,'two words',0.1,1e-7,null,false,null),(3,'',null,null,null,null,null),(4,'a"b\c=',0,0,null,null,null);
 grant all on t to public; grant all on schema public to public;`
 
 const access = `local all postgres trust
 local all all trust
+hostnossl all ss all reject
 host all sc 127.0.0.1/32 scram-sha-256
 host all md 127.0.0.1/32 md5
 host all all 127.0.0.1/32 trust
 `
 
 // start makes a server with its tables; stop ends it.
-func start(t *testing.T, options ...string) (d *lookuptest.Daemon, socket string, stop func()) {
-	d = lookuptest.NewDaemon(t, "postgres", "initdb", "postgres", "psql")
+func start(t *testing.T) (d *lookuptest.Daemon, socket string, stop func()) {
+	d = lookuptest.NewDaemon(t, "postgres", "initdb", "postgres", "psql", "openssl")
 	d.End = syscall.SIGINT // does not wait for sessions
 	data := d.Dir + "/data"
 	d.Run(t, "", "initdb", "-D", data, "-A", "trust", "-U", "postgres", "--no-sync", "--no-instructions")
 	if err := os.WriteFile(data+"/pg_hba.conf", []byte(access), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	stop = d.Start(t, "database system is ready to accept connections", "postgres", append([]string{"-D", data, "-k", d.Dir, "-p", strconv.Itoa(d.Port), "-h", "127.0.0.1", "-c", "fsync=off",
-		"-c", "shared_buffers=1MB"}, options...)...)
+	d.Run(t, "", "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-subj", "/CN=x", "-keyout", data+"/server.key", "-out", data+"/server.crt")
+	stop = d.Start(t, "database system is ready to accept connections", "postgres", "-D", data, "-k", d.Dir, "-p", strconv.Itoa(d.Port), "-h", "127.0.0.1", "-c", "fsync=off", "-c", "ssl=on",
+		"-c", "shared_buffers=1MB")
 	d.Run(t, tables, "psql", "-q", "-h", d.Dir, "-p", strconv.Itoa(d.Port), "-U", "postgres", "-v", "ON_ERROR_STOP=1")
 	return d, fmt.Sprintf("%s/.s.PGSQL.%d", d.Dir, d.Port), stop
 }
@@ -133,6 +136,7 @@ func TestServer(t *testing.T) {
 		{Type: "pgsql,servers=" + tcp + "/postgres/sc/pw", Key: "select current_user", Data: "sc"}, {Type: "pgsql,servers=" + tcp + "/postgres/md/pw", Key: "select current_user", Data: "md"},
 		{Type: "pgsql,servers=localhost::" + strconv.Itoa(d.Port) + "/postgres/u/", Key: "select current_user", Data: "u"}, q("servers=("+socket+"); select 1", "1"), q("servers=("+socket+")/postgres/u/x; select 1", "1"),
 		{Type: fmt.Sprintf("pgsql,servers=127.0.0.1::%d/d/u/:nosuch.example/d/u/:%s/postgres/sc/pw", closed, tcp), Key: "select 1", Data: "1"},
+		{Type: "pgsql,servers=" + tcp + "/postgres/ss/", Key: "select ssl from pg_stat_ssl where pid=pg_backend_pid()", Data: "t"},
 		{Type: "pgsql,foo=bar", Key: "select 1", Data: "1"},
 		fail("pgsql,servers="+tcp+"/postgres/sc/bad", "select 1", fmt.Sprintf("PGSQL connection failed: connection to server at \"127.0.0.1\", port %d failed: FATAL:  password authentication failed for user \"sc\"\n", d.Port)),
 		fail("pgsql,servers="+tcp+"/postgres/sc/", "select 1", fmt.Sprintf("PGSQL connection failed: connection to server at \"127.0.0.1\", port %d failed: fe_sendauth: no password supplied\n", d.Port)),
@@ -192,6 +196,15 @@ func connections(t *testing.T, driver *lookup.Driver, settings func(any) any, st
 	if got := pid(); got == "" {
 		t.Error("no connection after one was ended")
 	}
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			if got, err := ask(t.Context(), "select a from t where a=2"); got != "2" || err != nil {
+				t.Error(got, err)
+			}
+		})
+	}
+	all.Wait()
 	stop()
 	if _, err := ask(t.Context(), "select 1"); err == nil || !strings.Contains(err.Error(), "connection to server on socket") {
 		t.Error(err)
