@@ -160,7 +160,8 @@ func (h *Handshake) verifyConnection(state tls.ConnectionState) error {
 	}
 	if err != nil {
 		h.logFailure(err, state.PeerCertificates)
-		if h.Required {
+		var denied *deniedError
+		if h.Required || errors.As(err, &denied) { // a veto counts, whether verification is required or tried
 			h.showFailure(err, state.PeerCertificates)
 			return err
 		}

@@ -116,12 +116,12 @@ func variables() []expand.Variable {
 		}
 		return mail.Clean("0")
 	}
-	host := func(get func(h *mail.Host) string) func(s *expand.Scope) expand.Value {
+	host := func(get func(h *mail.Host) expand.Value) func(s *expand.Scope) expand.Value {
 		return func(s *expand.Scope) expand.Value {
 			if s.Host == nil || s.Extra["event_name"].S == "" {
 				return expand.Value{}
 			}
-			return mail.Taint(get(s.Host))
+			return get(s.Host)
 		}
 	}
 	address := func(get func(a *mail.Address) string) func(s *expand.Scope) expand.Value {
@@ -140,10 +140,10 @@ func variables() []expand.Variable {
 		row("tpda_defer_errstr", "Older name of $event_data, for errors of hosts.", extra("event_data")),
 		row("tpda_delivery_confirmation", "Older name of $event_data, for deliveries.", extra("event_data")),
 		row("tpda_delivery_domain", "Domain of the address, in an event.", address(func(a *mail.Address) string { return a.Domain })),
-		row("tpda_delivery_fqdn", "Name of the host, in an event.", host(func(h *mail.Host) string { return h.Name })),
-		row("tpda_delivery_ip", "Address of the host, in an event.", host(func(h *mail.Host) string { return ip(h.Address) })),
+		row("tpda_delivery_fqdn", "Name of the host, in an event.", host(func(h *mail.Host) expand.Value { return mail.Taint(h.Name) })),
+		row("tpda_delivery_ip", "Address of the host, in an event.", host(func(h *mail.Host) expand.Value { return mail.Clean(ip(h.Address)) })),
 		row("tpda_delivery_local_part", "Local part of the address, in an event.", address(func(a *mail.Address) string { return a.LocalPart })),
-		row("tpda_delivery_port", "Port of the host, in an event.", host(func(h *mail.Host) string { return strconv.Itoa(h.Port) })),
+		row("tpda_delivery_port", "Port of the host, in an event.", host(func(h *mail.Host) expand.Value { return mail.Clean(strconv.Itoa(h.Port)) })),
 	}
 }
 
