@@ -48,6 +48,7 @@ func TestParseArguments(t *testing.T) {
 		{"exim -oMa 1.2.3.4.25 -oMr esmtp -bs", ModeSMTP, "", func(a *Arguments) bool { return a.Submission.Host == "1.2.3.4.25" }},
 		{"exim -d-all+dns -bt x@y", ModeTest, "", func(a *Arguments) bool { return a.Debug && a.DebugSpec == "-all+dns" }},
 		{"exim -Tqt 3m/15m/2d -q", ModeQueueRun, "", func(a *Arguments) bool { return len(a.QueueTimes) == 3 && a.QueueTimes[2] == 48*time.Hour }},
+		{"exim -bmalware /x", ModeScan, "", func(a *Arguments) bool { return a.ScanFile == "/x" }}, {"exim -bmalware", ModeNone, "", nil},
 		{"exim -z a log line", ModeLogLine, "", func(a *Arguments) bool { return a.LogLine == "a log line" }},
 		{"exim", ModeHelp, "", nil},
 		{"exim -- -bd", ModeSubmit, "", func(a *Arguments) bool { return a.Operands[0] == "-bd" }},
