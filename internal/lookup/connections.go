@@ -66,7 +66,7 @@ func addresses(ctx context.Context, w *outside.World, host string) (list []netip
 	}
 	again := false
 	for _, kind := range []outside.RRType{outside.TypeAAAA, outside.TypeA} {
-		answer, err := w.DNS.Lookup(ctx, outside.Question{Name: host, Type: kind})
+		answer, err := w.DNS.Lookup(ctx, outside.Question{Name: host, Type: kind, Search: true, Qualify: true})
 		if err != nil {
 			again = again || !errors.Is(err, outside.ErrNoHost) && !errors.Is(err, outside.ErrNoData)
 			continue

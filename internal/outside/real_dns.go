@@ -29,10 +29,15 @@ func ConfigureDNS(w *World, o DNSOptions) {
 	}
 }
 
-// realResolver looks names up with proto/dns. localhost is fixed; /etc/hosts is not read.
-type realResolver struct{ dns *dns.Resolver }
+// realResolver looks names up with proto/dns. localhost is fixed; /etc/hosts is read only for HostAddresses.
+type realResolver struct {
+	dns   *dns.Resolver
+	hosts hostsTable
+}
 
-func newRealResolver(path string) *realResolver { return &realResolver{dns: dns.New(path)} }
+func newRealResolver(path string) *realResolver {
+	return &realResolver{dns: dns.New(path), hosts: hostsTable{path: "/etc/hosts"}}
+}
 
 // Configure implements ConfigureDNS.
 func (r *realResolver) Configure(o DNSOptions) {
