@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"exigo/internal/feature/brightmail/bmiclient"
 
@@ -168,6 +169,11 @@ func TestProcess(t *testing.T) {
 	cancel()
 	if _, err := pool.Read(ended, command, setup, "x"); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
+	}
+	short, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+	defer cancel()
+	if _, _, err := pool.Scan(short, command, setup, message(config, "b@b.example"), strings.NewReader("HANG")); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a library that hangs: %v", err)
 	}
 	if out, err := exec.Command(command).CombinedOutput(); err == nil || !strings.HasPrefix(string(out), "usage:") {
 		t.Errorf("%s, %v", out, err)

@@ -1,10 +1,11 @@
 /* A library with the functions of Brightmail's client library, for tests: it judges by words in the message.
    A verdict is kind;location;rules;recipients with the recipients separated by commas.
    Body with "SPAM": recipients with the opt-in word "strict" get nothing, the others the message elsewhere; else default.
-   Body with "CRASH": the process dies. Body with "FATAL": the end of the body is a fatal error. Each header "X-Rule: N" fires rule N. */
+   Body with "CRASH": the process dies; with "HANG" it never ends. Body with "FATAL": the end of the body is a fatal error. Each header "X-Rule: N" fires rule N. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef int BmiError; /* 0, or where * 256 + type */
 enum { KINDS = 3 };
@@ -87,6 +88,7 @@ BmiError bmiAccumulateBody(const char *data, int length, Message *m) {
 }
 BmiError bmiEndBody(Message *m) {
   if (m->body && strstr(m->body, "CRASH")) abort();
+  while (m->body && strstr(m->body, "HANG")) pause();
   return m->body && strstr(m->body, "FATAL") ? 7 * 256 + 9 : 0;
 }
 BmiError bmiEndMessage(Message *m) {
