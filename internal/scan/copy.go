@@ -6,6 +6,7 @@
 package scan
 
 import (
+	"context"
 	"errors"
 	"io"
 	"os"
@@ -66,9 +67,6 @@ type Copy struct {
 // Of returns the copy of the message being received. A failure is logged; what the ACL condition (its name) then does is to defer.
 func Of(r *acl.Run, condition string) (*Copy, bool) {
 	c, err := of(r.Scope)
-	if err == nil && r.Scope.Message.Controls.NoMboxUnspool {
-		_, err = c.File()
-	}
 	if err != nil {
 		Log(r, acl.LogMain|acl.LogPanic, Reason(err))
 		Log(r, acl.LogMain|acl.LogPanic, condition+" acl condition: error while creating mbox spool file")
@@ -179,30 +177,41 @@ func (c *Copy) File() (string, error) {
 	return name, nil
 }
 
-// Keep writes the file of the scope's message if control = no_mbox_unspool wants it. For rooms that look at messages without a condition.
-func Keep(s *expand.Scope) error {
-	if !s.Message.Controls.NoMboxUnspool {
-		return nil
-	}
-	c, err := of(s)
-	if err == nil {
-		_, err = c.File()
-	}
+// Use settles the copy of the scope's message, which control = no_mbox_unspool then keeps. For rooms that look at messages in other ways.
+func Use(s *expand.Scope) error {
+	_, err := of(s)
 	return err
 }
 
-// Room removes the directory when the reception has ended. Every feature that uses it has this row; the last to come finds nothing to do.
+// Room removes the directory when the reception has ended, or with control = no_mbox_unspool sees to it that the copy is in it. Every feature
+// that uses it has this row; the last to come finds nothing to do.
 func Room() submit.Room {
-	return submit.Room{Name: "scan", Ended: func(_ *expand.Scope, m *mail.Message, _ *submit.Result) {
-		d := mail.Peek[Directory](&m.Bag)
-		if d == nil {
-			return
-		}
-		if d.made && !m.Controls.NoMboxUnspool {
-			os.RemoveAll(d.Path)
-		}
-		mail.Drop[Directory](&m.Bag)
-	}}
+	return submit.Room{Name: "scan",
+		Accepted: func(_ context.Context, _ *expand.Scope, m *mail.Message, _ *io.SectionReader) (spoolOnly bool) {
+			keep(m)
+			return false
+		},
+		Ended: func(_ *expand.Scope, m *mail.Message, r *submit.Result) {
+			d := mail.Peek[Directory](&m.Bag)
+			if d == nil {
+				return
+			}
+			switch {
+			case !m.Controls.NoMboxUnspool && d.made:
+				os.RemoveAll(d.Path)
+			case r == nil || !r.Accepted: // the body is still there
+				keep(m)
+			}
+			mail.Drop[Directory](&m.Bag)
+		}}
+}
+
+// keep writes the file of a message that was looked at, if control = no_mbox_unspool wants it. It is for debugging: the message is none the
+// worse without.
+func keep(m *mail.Message) {
+	if d := mail.Peek[Directory](&m.Bag); d != nil && d.copy.body != nil && m.Controls.NoMboxUnspool {
+		d.copy.File()
+	}
 }
 
 // Log writes a line to the logs, if there are any.

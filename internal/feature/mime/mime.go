@@ -77,12 +77,12 @@ func check(ctx context.Context, s *expand.Scope, m *mail.Message, body *io.Secti
 	st := mail.State[state](&m.Bag)
 	source := newWhole(m, body)
 	*st = state{count: -1, budget: max(maxFactor*source.Size(), minBudget), parts: maxParts, charset: main.HeadersCharset, scan: scan.DirectoryOf(s)}
+	if err := scan.Use(s); err != nil {
+		return phase, acl.Outcome{Verdict: acl.Defer, LogMessage: err.Error(), LogTargets: acl.LogMain | acl.LogPanic}
+	}
 	outcome := st.walk(ctx, s, m, phase, text, source, 0)
 	scan.SetPart(m, nil)
 	st.part = nil
-	if err := scan.Keep(s); err != nil && outcome.Verdict == acl.OK {
-		outcome = acl.Outcome{Verdict: acl.Defer, LogMessage: "failed to keep a copy of the message: " + err.Error(), LogTargets: acl.LogMain | acl.LogPanic}
-	}
 	return phase, outcome
 }
 

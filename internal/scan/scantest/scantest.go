@@ -95,8 +95,14 @@ const Copy = "From MAILER-DAEMON Tue Mar 02 09:44:33 1999\nX-Envelope-From: <s@a
 // File is where the copy is when a scanner wants a file.
 func (b *Bench) File() string { return b.Dir + "/scan/id/id.eml" }
 
-// End ends the reception of the message.
+// End ends the reception of the message, which was refused.
 func (b *Bench) End() { scan.Room().Ended(b.Scope, b.Message, nil) }
+
+// Accept ends the reception of the message, which was accepted.
+func (b *Bench) Accept() {
+	scan.Room().Accepted(context.Background(), b.Scope, b.Message, nil)
+	scan.Room().Ended(b.Scope, b.Message, &submit.Result{Accepted: true})
+}
 
 // Run runs a statement of the ACL for DATA and says how its condition came out: OK, Fail, Defer or Error.
 func (b *Bench) Run(statement string) acl.Outcome { return b.RunIn(acl.Data, statement) }
