@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"net/netip"
 	"os"
@@ -233,6 +234,12 @@ func (s *Server) Rewriter() *rewrite.Rewriter {
 			},
 			// What is wrong with an address in a folded header line shows its folds.
 			Log: func(sc *expand.Scope, line string) {
+				if t := mail.Peek[trial](&sc.Bag); t != nil && t.on {
+					if s.request.Stderr != nil {
+						io.WriteString(s.request.Stderr, s.Log.Stamp(s.World.Clock.Now())+line+"\n")
+					}
+					return
+				}
 				s.Log.Write(eventlog.Entry{To: eventlog.Main, ID: id(sc), Text: line, Continued: true})
 			}, Panic: s.panicLog,
 			LogRewrites: func(*expand.Scope) bool { return s.Log.Has(eventlog.AddressRewrite) },

@@ -10,6 +10,7 @@ import (
 
 	"exigo/internal/acl"
 	"exigo/internal/expand"
+	"exigo/internal/mail"
 	"exigo/internal/queue"
 	"exigo/internal/smtpserver"
 	"exigo/internal/tlspolicy"
@@ -59,6 +60,8 @@ func (s *Server) smtpServices() smtpserver.Services {
 			return s.verifyForACL(ctx, sc, address, acl.VerifyOptions{})
 		},
 		List: func(ctx context.Context, sc *expand.Scope, address string) string {
+			mail.State[trial](&sc.Bag).on = true
+			defer func() { mail.State[trial](&sc.Bag).on = false }()
 			return strings.ReplaceAll(s.Routes.Expansion(ctx, sc, address), "\r\n", "\n")
 		},
 		StartQueueRun: func(text, name string, done func()) error {
@@ -77,6 +80,10 @@ func (s *Server) smtpServices() smtpserver.Services {
 		Authenticators: s.Authenticators, TLS: s.TLS, Event: s.raiseInSession(), Extensions: extensions, Accept: accept, Onward: s.onward(),
 	}
 }
+
+// trial is the state of a scope in which somebody only asks what an address would become (EXPN): what is done to it on the way is no entry for
+// the log, but shows on the standard error.
+type trial struct{ on bool }
 
 // ServeSMTP serves one connection that the daemon accepted.
 func (s *Server) ServeSMTP(ctx context.Context, c net.Conn, onConnect bool) {
