@@ -29,18 +29,19 @@ type Found struct {
 // found. The error is an [*Error]; it is temporary if the lookup deferred. Results are kept for the life of the scope and of those
 // derived from it.
 func (s *Scope) Lookup(t lookup.Type, file, key Value) (found Found, ok bool, err error) {
+	var asking func()
 	if t.Driver.Kind&lookup.SingleKey == 0 {
 		key.S = strings.TrimLeft(key.S, " \t\n\v\f\r")
-	}
-	if t.Driver.Kind&lookup.SingleKey == 0 && key.Tainted && t.Driver.Quote != nil && !sameQuoting(t.Driver.Name, key.Quoted) {
-		s.Panic("tainted search query is not properly quoted: %s", t.Driver.Shown(key.S))
+		if key.Tainted && t.Driver.Quote != nil && !sameQuoting(t.Driver.Name, key.Quoted) {
+			asking = func() { s.Panic("tainted search query is not properly quoted: %s", t.Driver.Shown(key.S)) }
+		}
 	}
 	if s.Debug != nil {
 		s.Debug("lookup %s %s: key %q", t.Driver.Name, file.S, t.Driver.Shown(key.S))
 	}
 	result, ok, err := lookup.Search(s.Ctx, &s.caches().lookups, t, &lookup.Request{
 		World: s.Engine.World, File: file.S, FileTainted: file.Tainted, Key: key.S, KeyTainted: key.Tainted, Message: s.Message, Settings: s.lookupSettings(),
-		Scope: s,
+		Asking: asking, Scope: s,
 	})
 	if err != nil {
 		return Found{}, false, s.lookupError(t.Driver.Shown(key.S), err)

@@ -78,6 +78,8 @@ type Request struct {
 	Settings func(t any) any
 	// Message is the message at hand, or nil.
 	Message *mail.Message
+	// Asking, if set, is called when the driver is about to be asked: not when the cache has the answer.
+	Asking func()
 	// Scope is the *expand.Scope of the search, for types that expand or match what they find in their file (wildlsearch);
 	// nil where there is none.
 	Scope any

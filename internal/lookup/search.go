@@ -82,6 +82,9 @@ func (s *searcher) one(key string) (Result, bool, error) {
 	}
 	r := s.request
 	r.Key = key
+	if r.Asking != nil {
+		r.Asking()
+	}
 	result, found, err := s.driver.Find(s.ctx, &r)
 	if err != nil {
 		return Result{}, false, err

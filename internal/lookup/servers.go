@@ -71,7 +71,7 @@ func (v Servers) choose(r *Request, main []string) (servers []string, query stri
 		return main, query, false, nil
 	}
 	if servers = option.SplitList(list); len(servers) == 0 {
-		return nil, "", false, fmt.Errorf("\"servers=\" defines no servers in \"%s\"", r.Key)
+		return nil, "", false, fmt.Errorf("\"servers=\" defines no servers in \"%s\"", ConcealQuery(r.Key))
 	}
 	return servers, query, tainted, nil
 }
@@ -104,6 +104,9 @@ func ConcealServers(list string) string {
 // ConcealQuery is [Driver.Conceal] of types whose queries may begin with a list of servers.
 func ConcealQuery(query string) string {
 	if rest, ok := strings.CutPrefix(query, "servers="); ok {
+		if strings.HasPrefix(strings.TrimLeft(rest, " "), "<;") {
+			return "servers=<;" + concealed // no such list can stand here: the first semicolon ends it
+		}
 		list, after, more := strings.Cut(rest, ";")
 		query = "servers=" + ConcealServers(list)
 		if more {
