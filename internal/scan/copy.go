@@ -10,6 +10,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"exigo/internal/acl"
@@ -45,13 +46,31 @@ func DirectoryOf(s *expand.Scope) *Directory {
 	return d
 }
 
-// Make makes the directory.
+// Make makes the directory, if that was not done.
 func (d *Directory) Make() error {
-	if err := os.MkdirAll(d.Path, DirectoryMode); err != nil {
-		return err
+	if d.made {
+		return nil
+	}
+	for _, path := range []string{filepath.Dir(d.Path), d.Path} {
+		err := os.Mkdir(path, DirectoryMode)
+		if err == nil {
+			err = os.Chmod(path, DirectoryMode) // whatever the umask is
+		}
+		if err != nil && !errors.Is(err, os.ErrExist) {
+			return err
+		}
 	}
 	d.made = true
 	return nil
+}
+
+// Create makes a file for scanners, or empties it.
+func Create(name string) (*os.File, error) {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, FileMode)
+	if err == nil {
+		f.Chmod(FileMode) // whatever the umask is; a file that was there may be somebody else's
+	}
+	return f, err
 }
 
 // Copy is the message as scanners see it: an mbox "From " line, X-Envelope- lines, the header section and the body, with LF line ends. What
@@ -161,7 +180,7 @@ func (c *Copy) File() (string, error) {
 	if err := d.Make(); err != nil {
 		return "", err
 	}
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, FileMode)
+	f, err := Create(name)
 	if err != nil {
 		return "", err
 	}

@@ -77,7 +77,7 @@ func (st *state) decode(name string) error {
 			return err
 		}
 	}
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, scan.FileMode)
+	f, err := scan.Create(name)
 	if err != nil {
 		return err
 	}
