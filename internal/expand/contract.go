@@ -81,6 +81,8 @@ type Scope struct {
 	Ctx context.Context
 
 	depth int
+	// budget is what the evaluation has taken.
+	budget budget
 	// nesting is how deep Debug is in texts within texts.
 	nesting int
 	stack   []Value     // arguments of the words that are being evaluated

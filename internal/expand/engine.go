@@ -61,6 +61,9 @@ func (e *Engine) expandTree(s *Scope, text string) (Value, error) {
 	if s.depth >= maxDepth {
 		return Value{}, Fail("expansions are nested too deeply")
 	}
+	if s.depth == 0 {
+		s.budget = budget{}
+	}
 	s.depth++
 	tree, parser := e.trees.get(text)
 	v, err := s.Text(tree)

@@ -28,9 +28,6 @@ func (s *Scope) evaluate(t *syntax.Text) (Value, error) {
 	var taint taint
 	start := len(s.text)
 	err := s.parts(t, &taint)
-	if err == nil && len(s.text)-start > maxResult {
-		err = Fail("the result of the expansion is too large")
-	}
 	if err != nil {
 		s.cutText(start)
 		return Value{}, err
@@ -58,7 +55,11 @@ func (s *Scope) parts(t *syntax.Text, taint *taint) error {
 			s.debugPart(n, v)
 		}
 		taint.add(v)
+		if len(s.text)+len(v.S) > maxResult {
+			return Fail("the result of the expansion is too large")
+		}
 		s.text = append(s.text, v.S...)
+		s.work(v.S)
 	}
 	return nil
 }
@@ -123,6 +124,7 @@ func (s *Scope) arguments(list []*syntax.Text) ([]Value, error) {
 			s.drop(len(s.stack) - first)
 			return nil, err
 		}
+		s.work(v.S)
 		s.stack = append(s.stack, v)
 	}
 	return s.stack[first:len(s.stack):len(s.stack)], nil
@@ -160,6 +162,7 @@ func (s *Scope) node(n syntax.Node) (Value, error) {
 		if n.Bad != nil {
 			return Value{}, &Error{Text: n.Bad.Text}
 		}
+		s.work(subject.S)
 		row := n.Row.(*Operator)
 		if row.ApplyTo != nil {
 			return row.ApplyTo(s, n, subject)

@@ -108,6 +108,9 @@ func (s *Scope) SetNumbers(captures []string, tainted bool) {
 // Match tests subject against a regular expression and, if it matches, sets $0 and above. A wrong expression is an error
 // with Exim's message; reaching a limit is a temporary one, which is also logged.
 func (s *Scope) Match(pattern string, subject Value, options regex.Options) (bool, error) {
+	if err := s.Spend(Costly + len(subject.S)>>pieceBits); err != nil {
+		return false, err
+	}
 	re, err := s.Engine.Regex.Compile(pattern, options)
 	if err != nil {
 		return false, &Error{Text: err.Error()}

@@ -181,6 +181,9 @@ func (sc *scan) items(list string) (Match, error) {
 		if !ok {
 			return Match{Matched: negated}, nil
 		}
+		if err := sc.s.Spend(1); err != nil {
+			return Match{}, err
+		}
 		if sc.directive(item) {
 			negated = false
 			continue

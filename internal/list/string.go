@@ -132,6 +132,9 @@ func (sc *scan) lookup(item, subject string, numbers bool) (verdict, mail.Value,
 
 // find runs a lookup whose argument is a file for the key, or a query.
 func (sc *scan) find(t lookup.Type, argument, key string) (expand.Found, bool, error) {
+	if err := sc.s.Spend(expand.Costly); err != nil {
+		return expand.Found{}, false, err
+	}
 	argument = strings.TrimLeft(argument, space)
 	file, query := mail.Value{S: argument, Tainted: sc.tainted}, mail.Value{S: key}
 	if t.Driver.Kind&lookup.SingleKey == 0 {

@@ -92,6 +92,9 @@ func evalLookup(s *expand.Scope, it *syntax.Item) (expand.Value, error) {
 	if it.Key == nil {
 		key, file = file, expand.Value{}
 	}
+	if err := s.Spend(expand.Costly); err != nil {
+		return expand.Value{}, err
+	}
 	found, ok, err := s.Lookup(t, file, key)
 	if err != nil {
 		return expand.Value{}, err

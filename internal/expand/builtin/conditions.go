@@ -171,6 +171,9 @@ func inList(s *expand.Scope, args []expand.Value, caseless bool) (bool, error) {
 		if !ok {
 			return false, nil
 		}
+		if err := s.Spend(1); err != nil {
+			return false, err
+		}
 		if item == args[0].S || caseless && lower(item) == lower(args[0].S) {
 			s.Value = expand.Value{S: item, Tainted: args[1].Tainted}
 			return true, nil
@@ -272,15 +275,28 @@ func testForEach(s *expand.Scope, c *syntax.Condition, any bool, suffix string) 
 	if err != nil {
 		return false, err
 	}
-	var items []string
-	if suffix == "" {
-		_, items = expand.SplitList(list.S)
-	} else if items, err = jsonArray(list.S, suffix[1:]); err != nil {
-		return false, err
+	elements := expand.NewElements(list.S)
+	next := elements.Next
+	if suffix != "" {
+		items, err := jsonArray(list.S, suffix[1:])
+		if err == nil {
+			err = s.Spend(len(items))
+		}
+		if err != nil {
+			return false, err
+		}
+		next = func() (item string, ok bool) {
+			if len(items) > 0 {
+				item, items, ok = items[0], items[1:], true
+			}
+			return item, ok
+		}
 	}
 	saved := s.Item
 	defer func() { s.Item = saved }()
-	for _, item := range items {
+	empty := true
+	for item, ok := next(); ok; item, ok = next() {
+		empty = false
 		if suffix == "_jsons" {
 			item = trim(item)
 			if len(item) < 2 || item[0] != '"' || item[len(item)-1] != '"' {
@@ -296,9 +312,9 @@ func testForEach(s *expand.Scope, c *syntax.Condition, any bool, suffix string) 
 		if yes == any {
 			return any, nil
 		}
-		if err := s.Ctx.Err(); err != nil {
-			return false, expand.Defer("%s", err)
+		if err := s.Spend(1); err != nil {
+			return false, err
 		}
 	}
-	return !any && len(items) > 0, nil
+	return !any && !empty, nil
 }

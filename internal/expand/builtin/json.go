@@ -52,12 +52,14 @@ func unwrap(text string, open, shut byte, what, word string) (string, error) {
 	if text == "" || text[0] != open {
 		return "", expand.Fail("missing '%c' wrapping %s for extract %s", open, what, word)
 	}
-	depth := 0
+	depth, quotes := 0, true
 	for i := 0; i < len(text); i++ {
 		switch text[i] {
 		case '"':
-			if end := stringEnd(text[i:]); end > 0 {
-				i += end
+			if quotes {
+				end := stringEnd(text[i:])
+				quotes = end > 0 // without an end there is no other behind it
+				i += max(end, 0)
 			}
 		case open:
 			depth++

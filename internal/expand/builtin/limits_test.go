@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"exigo/internal/expand"
 	"exigo/internal/mail"
 )
 
@@ -58,6 +59,58 @@ func TestLimits(t *testing.T) {
 		}
 		if err != nil && len(err.Error()) > 1<<20 {
 			t.Errorf("%s: a message of %d bytes", name, len(err.Error()))
+		}
+	}
+}
+
+// hastyClock is a minute later at each look.
+type hastyClock struct {
+	stillClock
+	looks *int
+}
+
+func (c hastyClock) Now() time.Time {
+	*c.looks++
+	return c.now.Add(time.Duration(*c.looks) * time.Minute)
+}
+
+// TestBudget: whatever list somebody sends, the evaluation comes to an end.
+func TestBudget(t *testing.T) {
+	const steps, minutes = "given up after 10000000 steps", "given up after 10 minutes"
+	many := strings.Repeat("x:", 200_000) // as long as a header line may be
+	json := "[" + strings.Repeat("1,", 200_000) + "1]"
+	for _, c := range []struct{ name, text, list, want string }{
+		{"filter of forany", "${filter{$acl_m_list}{forany{$acl_m_list}{eq{$item}{q}}}}", many, steps},
+		{"forall of forall", "${if forall{$acl_m_list}{forall{$acl_m_list}{eq{$item}{x}}}{y}{n}}", many, steps},
+		{"map of reduce", "${map{$acl_m_list}{${reduce{$acl_m_list}{}{$item}}}}", many, steps},
+		{"reduce of filter", "${reduce{$acl_m_list}{}{${filter{$acl_m_list}{eq{$item}{}}}}}", many, steps},
+		{"sort of sort", "${sort{$acl_m_list}{lt}{${sort{$acl_m_list}{lt}{$item}}}}", many, steps},
+		{"forany_json", "${if forany_json{$acl_m_list}{forany_json{$acl_m_list}{eq{$item}{2}}}{y}{n}}", json, steps},
+		{"list of lists", "${if forany{$acl_m_list}{inlist{q}{$acl_m_list}}{y}{n}}", many, steps},
+		{"checksums", "${if forany{$acl_m_list}{eq{${md5:$acl_m_list}}{}}{y}{n}}", many, steps},
+		{"items on long texts", "${if forany{$acl_m_list}{eq{${tr{$acl_m_list}{a}{b}}}{}}{y}{n}}", many, steps},
+		{"regular expressions", "${if forany{$acl_m_list}{match{$acl_m_list}{q}}{y}{n}}", many, steps},
+		{"substitutions", "${if forany{$acl_m_list}{eq{${sg{$acl_m_list}{x}{}}}{}}{y}{n}}", many, steps},
+		{"texts", "${if forany{$acl_m_list}{eq{-$acl_m_list}{}}{y}{n}}", many, steps},
+		{"lookups", "${map{$acl_m_list}{${lookup{$item}lsearch{/etc/passwd}{}}}}", many, minutes},
+		{"sockets", "${map{$acl_m_list}{${readsocket{/nonexistent}{}{1s}{}{-}}}}", many, minutes},
+		{"commands", "${map{$acl_m_list}{${run{/nonexistent}{}{-}}}}", many, minutes},
+		{"matches", "${map{$acl_m_list}{${if match{$item}{^(a+)+\\$}}}}", many, minutes},
+		{"one after the other", "${filter{$acl_m_list}{eq{$item}{}}}${filter{$acl_m_list}{eq{$item}{}}}", many, ""},
+		{"a large list that is gone through", "${reduce{$acl_m_list}{0}{${eval:$value+1}}}", many, ""},
+	} {
+		e := testEngine(t)
+		if c.want == minutes {
+			e.World.Clock = hastyClock{stillClock{time.Unix(1e9, 0)}, new(int)}
+		}
+		s := e.NewScope(context.Background(), nil, nil, &mail.Message{Session: &mail.Session{}})
+		s.Message.Vars = map[string]mail.Value{"_list": {S: c.list, Tainted: true}}
+		_, err := e.Expand(s, c.text)
+		switch {
+		case err == nil && c.want != "", err != nil && (c.want == "" || !strings.Contains(err.Error(), c.want)):
+			t.Errorf("%s: %.200v, wanted %q", c.name, err, c.want)
+		case expand.IsTemporary(err) != (c.want == minutes):
+			t.Errorf("%s: temporary %v", c.name, expand.IsTemporary(err))
 		}
 	}
 }

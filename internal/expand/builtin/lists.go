@@ -58,8 +58,8 @@ func eachItem(s *expand.Scope, list expand.Value, do func(separator byte, item s
 		if !ok {
 			return nil
 		}
-		if err := s.Ctx.Err(); err != nil {
-			return expand.Defer("%s", err)
+		if err := s.Spend(1); err != nil {
+			return err
 		}
 		s.Item = expand.Value{S: item, Tainted: list.Tainted}
 		if err := do(elements.Separator, item); err != nil {
@@ -142,9 +142,12 @@ func evalSort(s *expand.Scope, it *syntax.Item) (expand.Value, error) {
 	tainted := args[0].Tainted
 	err = eachItem(s, args[0], func(sep byte, item string) error {
 		separator = sep
+		if err := s.Spend(sortSteps); err != nil {
+			return err
+		}
 		key, err := s.Text(it.Args[2])
 		elements = append(elements, element{item, key.S})
-		if e := (*expand.Error)(nil); errors.As(err, &e) {
+		if e := (*expand.Error)(nil); errors.As(err, &e) && s.Spend(0) == nil {
 			inner := *e
 			inner.Text = "field-extract in sort: \"" + it.Args[2].Source + "\""
 			return &inner
@@ -161,6 +164,9 @@ func evalSort(s *expand.Scope, it *syntax.Item) (expand.Value, error) {
 	}
 	return expand.Value{S: string(out), Tainted: tainted}, nil
 }
+
+// sortSteps is how many steps it takes to bring an item into its place.
+const sortSteps = 8
 
 // element is an item of a list and what it is sorted by.
 type element struct{ item, key string }
@@ -249,8 +255,12 @@ func listOperators() []expand.Operator {
 		{
 			Name: "listcount", Doc: "Counts the items of a list.",
 			Apply: func(s *expand.Scope, _ string, subject expand.Value) (expand.Value, error) {
-				_, items := expand.SplitList(subject.S)
-				return expand.Value{S: strconv.Itoa(len(items))}, nil
+				n := 0
+				for list := expand.NewElements(subject.S); ; n++ {
+					if _, ok := list.Next(); !ok {
+						return expand.Value{S: strconv.Itoa(n)}, nil
+					}
+				}
 			},
 			Examples: []expand.Example{{In: `${listcount:a:b:c}`, Out: "3"}, {In: `${listcount:}`, Out: "0"}, {In: `${listcount:<,a,b}`, Out: "2"}},
 		},

@@ -23,6 +23,9 @@ func evalRun(s *expand.Scope, it *syntax.Item) (expand.Value, error) {
 		return expand.Value{}, err
 	}
 	argv, err := runArguments(s, it)
+	if err == nil {
+		err = s.Spend(expand.Costly)
+	}
 	if err != nil {
 		return expand.Value{}, err
 	}
@@ -121,7 +124,8 @@ func execute(ctx context.Context, argv []string) (code int, output string, err e
 	ctx, cancel := context.WithTimeout(ctx, runTimeout)
 	defer cancel()
 	var out limitedBuffer
-	command := &exec.Cmd{Path: argv[0], Args: argv, Env: []string{}, Stdout: &out, Stderr: &out, SysProcAttr: &syscall.SysProcAttr{Setpgid: true}}
+	command := &exec.Cmd{Path: argv[0], Args: argv, Env: []string{}, Stdout: &out, Stderr: &out, SysProcAttr: &syscall.SysProcAttr{Setpgid: true},
+		WaitDelay: runTimeout} // for what it started and what holds on to the output
 	if err := command.Start(); err != nil {
 		return 127, "", nil
 	}

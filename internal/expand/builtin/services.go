@@ -92,6 +92,9 @@ func askPwcheck(s *expand.Scope, path, text string) (bool, error) {
 
 // askDaemon asks a daemon at a Unix socket. One that does not answer is a temporary failure.
 func askDaemon(s *expand.Scope, name, path string, request []byte) ([]byte, error) {
+	if err := s.Spend(expand.Costly); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(s.Ctx, serviceTimeout)
 	defer cancel()
 	conn, err := s.Engine.World.Dial.Dial(ctx, "unix", netip.Addr{}, path)

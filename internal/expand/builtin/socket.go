@@ -43,6 +43,9 @@ func evalReadSocket(s *expand.Scope, it *syntax.Item) (expand.Value, error) {
 	if count > 2 {
 		options = args[2].S
 	}
+	if err := s.Spend(expand.Costly); err != nil {
+		return expand.Value{}, err
+	}
 	answer, err := readSocket(s, socketOptions(args[0].S, options), args[1].S)
 	if err != nil {
 		if len(it.Args) > 4 {

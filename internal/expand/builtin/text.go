@@ -1,7 +1,6 @@
 package builtin
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -73,6 +72,9 @@ func texts(values []expand.Value) []string {
 // evalSubstitute replaces as Perl's s///g does. The replacement is expanded once more for each match, with $0 and above set.
 func evalSubstitute(s *expand.Scope, args []expand.Value) (expand.Value, error) {
 	subject, replacement := args[0], args[2]
+	if err := s.Spend(expand.Costly); err != nil {
+		return expand.Value{}, err
+	}
 	re, err := s.Engine.Regex.Compile(args[1].S, 0)
 	if err != nil {
 		return expand.Value{}, expand.Fail("%s", err)
@@ -94,6 +96,9 @@ func evalSubstitute(s *expand.Scope, args []expand.Value) (expand.Value, error) 
 			}
 			start, notEmpty = start+1, false
 			continue
+		}
+		if err := s.Spend(1); err != nil {
+			return expand.Value{}, err
 		}
 		text := replacement
 		if strings.ContainsAny(text.S, "$\\") {
@@ -131,100 +136,6 @@ func evalTranslate(s *expand.Scope, args []expand.Value) (expand.Value, error) {
 		}
 	}
 	return expand.Join(string(out), args[0], args[2]), nil
-}
-
-// cut is length and substr, also as operators: the numbers are the first arguments.
-func cut(name string, subject expand.Value, numbers ...string) (expand.Value, error) {
-	first, second := 0, -1
-	var err error
-	if name == "length" {
-		second, err = number(name, numbers[0], false)
-	} else if first, err = number(name, numbers[0], true); err == nil && len(numbers) > 1 {
-		second, err = number(name, numbers[1], false)
-	}
-	if err != nil {
-		return expand.Value{}, err
-	}
-	subject.S = substring(subject.S, first, second)
-	return subject, nil
-}
-
-// substring gives length bytes from the offset start; a negative start counts from the end. Without a length (-1) it gives what
-// follows the offset or, if that is negative, what stands before it.
-func substring(text string, start, length int) string {
-	if start < 0 {
-		if length < 0 {
-			return text[:max(0, len(text)+start)]
-		}
-		if start += len(text); start < 0 {
-			length = max(0, length+start)
-			start = 0
-		}
-	}
-	start = min(start, len(text))
-	if length < 0 || length > len(text)-start {
-		length = len(text) - start
-	}
-	return text[start : start+length]
-}
-
-// number reads an argument of length, substr, hash or nhash. The empty string is 0.
-func number(name, text string, signed bool) (int, error) {
-	if text == "" {
-		return 0, nil
-	}
-	digits := strings.TrimLeft(text, space)
-	if len(digits) > 1 && (digits[0] == '-' || digits[0] == '+') {
-		digits = digits[1:]
-	}
-	bad := digits == "" || strings.Trim(digits, "0123456789") != ""
-	long, _ := strconv.ParseInt(strings.TrimLeft(text, space), 10, 64) // beyond the largest number: the largest number
-	n := int(int32(long))                                              // Exim keeps the low 32 bits
-	if signed && bad {
-		return 0, expand.Fail("\"%s\" is not a number (in \"%s\" expansion)", text, name)
-	}
-	if !signed && (bad || n < 0) {
-		return 0, expand.Fail("\"%s\" is not a positive number (in \"%s\" expansion)", text, name)
-	}
-	return n, nil
-}
-
-// underscoreNumbers splits the argument of length_3 or substr_1_2 and checks it.
-func underscoreNumbers(name, argument string, limit int, signed bool) ([]string, error) {
-	parts := strings.Split(argument, "_")
-	for i, p := range parts {
-		if i == 0 && signed {
-			p = strings.TrimPrefix(p, "-")
-		}
-		if strings.Trim(p, "0123456789") != "" || len(parts) > limit || i < len(parts)-1 && p == "" || i > 0 && p == "" {
-			return nil, expand.Fail("non-digit after underscore in \"%s_%s\"", name, argument)
-		}
-		if parts[i] == "-" {
-			parts[i] = "0"
-		}
-		if len(p) > 9 { // Exim keeps the low 32 bits, which is not what it does to the item's arguments
-			n := int32(0)
-			for _, digit := range []byte(p) {
-				n = n*10 + int32(digit-'0')
-			}
-			parts[i] = strings.TrimSuffix(parts[i], p) + strconv.Itoa(int(max(n, 0)))
-		}
-	}
-	return parts, nil
-}
-
-// smallNumber reads up to four digits.
-func smallNumber(text string) (n int, ok bool) {
-	if text == "" || len(text) > 4 {
-		return 0, false
-	}
-	for i := range len(text) {
-		if text[i] < '0' || text[i] > '9' {
-			return 0, false
-		}
-		n = n*10 + int(text[i]-'0')
-	}
-	return n, true
 }
 
 // textOperators change strings.
@@ -353,142 +264,4 @@ func wrapHeader(text string, columns, limit int) string {
 		b.WriteString("\n\t")
 		text = strings.TrimLeft(text[end:], " \t")
 	}
-}
-
-// escape writes bytes that are not printable, but for tabs, as \n, \r, \b, \v, \f or as a backslash and three octal digits.
-func escape(text string, topBit bool) string {
-	var b strings.Builder
-	for i := range len(text) {
-		switch c := text[i]; {
-		case c >= ' ' && c < 0x7f || c >= 0x80 && topBit:
-			b.WriteByte(c)
-		case c == '\t':
-			b.WriteByte(c)
-		case c >= '\b' && c <= '\r':
-			b.WriteByte('\\')
-			b.WriteByte("btnvfr"[c-'\b'])
-		default:
-			fmt.Fprintf(&b, `\%03o`, c)
-		}
-	}
-	return b.String()
-}
-
-func escape8bit(text string) string {
-	var b strings.Builder
-	for i := range len(text) {
-		if c := text[i]; c >= 0x7f || c == '\\' {
-			fmt.Fprintf(&b, `\%03o`, c)
-		} else {
-			b.WriteByte(c)
-		}
-	}
-	return b.String()
-}
-
-func hexQuote(text string) string {
-	var b strings.Builder
-	for i := range len(text) {
-		if c := text[i]; c > ' ' && c < 0x7f {
-			b.WriteByte(c)
-		} else {
-			fmt.Fprintf(&b, `\x%02x`, c)
-		}
-	}
-	return b.String()
-}
-
-// quoteOperators put strings into quotes.
-func quoteOperators() []expand.Operator {
-	return []expand.Operator{
-		{
-			Name: "quote", Doc: "Puts a string into double quotes if it needs them; with the name of a lookup type, quotes for its queries.",
-			Underscore: true, Apply: applyQuote,
-			Examples: []expand.Example{
-				{In: `${quote:ab"*"cd}`, Out: `"ab\"*\"cd"`}, {In: `${quote:}`, Out: `""`}, {In: `${quote:a-b_c.d}`, Out: "a-b_c.d"},
-				{In: `${quote_nosuch:a}`, Err: `unknown lookup type "nosuch"`},
-			},
-		},
-		{
-			Name: "quote_local_part", Doc: "Puts a local part into double quotes if RFC 2822 asks for them.",
-			Apply: func(s *expand.Scope, _ string, subject expand.Value) (expand.Value, error) {
-				subject.S = quoteLocalPart(subject.S)
-				return subject, nil
-			},
-			Examples: []expand.Example{
-				{In: `${quote_local_part:a+b}`, Out: "a+b"}, {In: `${quote_local_part:a b}`, Out: `"a b"`}, {In: `${quote_local_part:a.}`, Out: `"a."`},
-			},
-		},
-		{
-			Name: "rxquote", Doc: "Puts a backslash before everything that is not a letter or digit.",
-			Apply: func(s *expand.Scope, _ string, subject expand.Value) (expand.Value, error) {
-				var b strings.Builder
-				for i := range len(subject.S) {
-					if c := subject.S[i]; !isAlnum(c) {
-						b.WriteByte('\\')
-					}
-					b.WriteByte(subject.S[i])
-				}
-				subject.S = b.String()
-				return subject, nil
-			},
-			Examples: []expand.Example{{In: `${rxquote:a.b+c_d}`, Out: `a\.b\+c\_d`}},
-		},
-	}
-}
-
-func isAlnum(c byte) bool { return c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z' }
-
-func applyQuote(s *expand.Scope, argument string, subject expand.Value) (expand.Value, error) {
-	if argument != "" {
-		return quoteForLookup(s, argument, subject)
-	}
-	needs := subject.S == ""
-	for i := range len(subject.S) {
-		c := subject.S[i]
-		needs = needs || !isAlnum(c) && c != '_' && c != '-' && c != '.'
-	}
-	if needs {
-		subject.S = `"` + quoter.Replace(subject.S) + `"`
-	}
-	return subject, nil
-}
-
-var quoter = strings.NewReplacer("\n", `\n`, "\r", `\r`, `\`, `\\`, `"`, `\"`)
-
-// quoteForLookup quotes for a lookup type; what stands after a further underscore is its option (ldap_dn).
-func quoteForLookup(s *expand.Scope, argument string, subject expand.Value) (expand.Value, error) {
-	name, option := argument, ""
-	driver := s.Engine.Lookups[name]
-	if driver == nil {
-		name, option, _ = strings.Cut(argument, "_")
-		driver = s.Engine.Lookups[name]
-	}
-	if driver == nil {
-		return expand.Value{}, expand.Fail("unknown lookup type \"%s\"", name)
-	}
-	if driver.Quote != nil {
-		text, ok := driver.Quote(subject.S, option)
-		if !ok {
-			return expand.Value{}, expand.Fail("\"%s\" unrecognized after \"${quote_%s\"", option, name)
-		}
-		subject.S = text
-		subject.Quoted = driver.Name
-	} else if option != "" {
-		return expand.Value{}, expand.Fail("\"%s\" unrecognized after \"${quote_%s\"", option, name)
-	}
-	return subject, nil
-}
-
-// quoteLocalPart quotes when there is a character that is neither atext nor a dot inside.
-func quoteLocalPart(text string) string {
-	needs := text == ""
-	for i := range len(text) {
-		c := text[i]
-		needs = needs || !isAlnum(c) && strings.IndexByte("!#$%&'*+-/=?^_`{|}~", c) < 0 && (c != '.' || i == 0 || i == len(text)-1)
-	}
-	if !needs {
-		return text
-	}
-	return `"` + quoter.Replace(text) + `"`
 }
