@@ -196,7 +196,7 @@ func (r *Run) setDNSList(domain, key, value, text string) {
 }
 
 func (r *Run) dns(name string, t outside.RRType) (outside.Answer, error) {
-	return r.Scope.Engine.World.DNS.Lookup(r.Ctx, outside.Question{Name: name, Type: t})
+	return r.Scope.DNS().Lookup(r.Ctx, outside.Question{Name: name, Type: t})
 }
 
 // dnsListRecords returns the addresses at a name; those outside 127.0.0.0/8 do not count (spec 44.31).

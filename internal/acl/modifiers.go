@@ -154,7 +154,7 @@ func (r *Run) lookupHost(name string) (netip.Addr, bool) {
 		return a, true
 	}
 	for _, t := range []outside.RRType{outside.TypeA, outside.TypeAAAA} {
-		answer, err := r.Scope.Engine.World.DNS.Lookup(r.Ctx, outside.Question{Name: name, Type: t})
+		answer, err := r.Scope.DNS().Lookup(r.Ctx, outside.Question{Name: name, Type: t})
 		if err != nil {
 			continue
 		}

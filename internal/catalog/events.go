@@ -2,11 +2,14 @@ package catalog
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
+	"sync"
 
 	"exigo/internal/expand"
 	"exigo/internal/mail"
+	"exigo/internal/outside"
 	"exigo/internal/transport"
 )
 
@@ -74,4 +77,49 @@ func (s *Server) Removed(m *mail.Message, caller string) {
 		s.Raise(sc, expand.Event{Name: "msg:fail:internal", Data: "message removed by " + caller})
 	}
 	s.Raise(scope(), expand.Event{Name: "msg:complete"})
+}
+
+// resolver is the resolver for look-ups in a scope. Where somebody listens it raises dns:fail, for the transport when one is at work.
+func (s *Server) resolver(sc *expand.Scope) outside.Resolver {
+	raise := s.Raise
+	if name, ok := sc.Extra["transport_name"]; ok && s.Transports[name.S] != nil {
+		raise = s.Transports[name.S].Raise
+	}
+	if raise == nil {
+		return nil
+	}
+	return &heardResolver{Resolver: s.World.DNS, scope: sc, raise: raise}
+}
+
+// heardResolver raises an event for each look-up that fails.
+type heardResolver struct {
+	outside.Resolver
+	mu    sync.Mutex // a room may look up several names at the same time
+	scope *expand.Scope
+	raise expand.Raise
+}
+
+// dnsFailures are the words for the ways in which a look-up fails.
+var dnsFailures = []struct {
+	err  error
+	word string
+}{{outside.ErrNoHost, "DNS_NOMATCH"}, {outside.ErrNoData, "DNS_NODATA"}, {outside.ErrTryAgain, "DNS_AGAIN"}, {outside.ErrRefused, "DNS_FAIL"}}
+
+// Lookup implements outside.Resolver.
+func (r *heardResolver) Lookup(ctx context.Context, q outside.Question) (outside.Answer, error) {
+	a, err := r.Resolver.Lookup(ctx, q)
+	for _, f := range dnsFailures {
+		if !errors.Is(err, f.err) {
+			continue
+		}
+		name := q.Name
+		if a.Canonical != "" {
+			name = a.Canonical // where the chain of aliases ends
+		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.raise(r.scope.Derive(), expand.Event{Name: "dns:fail", Data: f.word + ":" + name + ":" + q.Type.String()})
+		break
+	}
+	return a, err
 }

@@ -67,6 +67,7 @@ func (s *Server) panicLog(sc *expand.Scope, line string) { s.Log.Panicf(id(sc), 
 // hooks give the expansion language what higher layers do.
 func (s *Server) hooks() expand.Hooks {
 	return expand.Hooks{
+		Resolver: s.resolver,
 		ACL: func(sc *expand.Scope, name string, arguments []expand.Value) (bool, expand.Value, error) {
 			return s.ACL.Nested(sc, name, arguments)
 		},

@@ -111,6 +111,8 @@ type Hooks struct {
 	ReadFile func(ctx context.Context, path string) ([]byte, error)
 	// Log writes a line to the main log; Panic to main and panic log. id is that of the message at hand, or "".
 	Log, Panic func(id, line string)
+	// Resolver returns the resolver for look-ups in a scope, one that tells of failures; nil, or a nil result: the world's.
+	Resolver func(s *Scope) outside.Resolver
 	// LogSelected writes a line to the main log if log_selector has the selector.
 	LogSelected func(selector, id, line string)
 	// EmbeddedPerl etc. of later milestones are added here.

@@ -26,7 +26,7 @@ func (s *Scope) FindHostName() mail.NameLookup {
 
 func (s *Scope) findHostName(c *mail.Session) mail.NameLookup {
 	host := c.Host.Unmap()
-	answer, err := s.Engine.World.DNS.Lookup(s.Ctx, outside.Question{Name: reverseName(host), Type: outside.TypePTR, DNSSEC: true})
+	answer, err := s.DNS().Lookup(s.Ctx, outside.Question{Name: reverseName(host), Type: outside.TypePTR, DNSSEC: true})
 	if err != nil {
 		if temporaryDNS(err) {
 			return mail.NameDeferred
@@ -87,7 +87,7 @@ func (s *Scope) HostAddresses(name string, kind outside.RRType) (list []netip.Ad
 	secure = true
 	var temporary, failed error
 	for _, kind := range kinds {
-		answer, err := s.Engine.World.DNS.Lookup(s.Ctx, outside.Question{Name: name, Type: kind, DNSSEC: true})
+		answer, err := s.DNS().Lookup(s.Ctx, outside.Question{Name: name, Type: kind, DNSSEC: true})
 		if err != nil {
 			if failed = err; temporaryDNS(err) {
 				temporary = err

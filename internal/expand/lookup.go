@@ -40,7 +40,7 @@ func (s *Scope) Lookup(t lookup.Type, file, key Value) (found Found, ok bool, er
 		s.Debug("lookup %s %s: key %q", t.Driver.Name, file.S, t.Driver.Shown(key.S))
 	}
 	result, ok, err := lookup.Search(s.Ctx, &s.caches().lookups, t, &lookup.Request{
-		World: s.Engine.World, File: file.S, FileTainted: file.Tainted, Key: key.S, KeyTainted: key.Tainted, Message: s.Message, Settings: s.lookupSettings(),
+		World: s.World(), File: file.S, FileTainted: file.Tainted, Key: key.S, KeyTainted: key.Tainted, Message: s.Message, Settings: s.lookupSettings(),
 		Asking: asking, Scope: s,
 	})
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"time"
 
+	"exigo/internal/outside"
 	"exigo/internal/regex"
 )
 
@@ -60,6 +61,33 @@ func (s *Scope) Settings() *Settings {
 		}
 	}
 	return &defaultSettings
+}
+
+// resolver is the resolver that wants to know of the scope's look-ups, nil for none.
+func (s *Scope) resolver() outside.Resolver {
+	if s.Engine.Hooks.Resolver == nil {
+		return nil
+	}
+	return s.Engine.Hooks.Resolver(s)
+}
+
+// DNS is the resolver for look-ups within the scope.
+func (s *Scope) DNS() outside.Resolver {
+	if r := s.resolver(); r != nil {
+		return r
+	}
+	return s.Engine.World.DNS
+}
+
+// World is the engine's world with the scope's resolver, for those who only want a world.
+func (s *Scope) World() *outside.World {
+	r := s.resolver()
+	if r == nil {
+		return s.Engine.World
+	}
+	w := *s.Engine.World
+	w.DNS = r
+	return &w
 }
 
 // ExtraValue returns the variable of the moment of this name.

@@ -77,7 +77,7 @@ func (sc *scan) treats(list, name string) (bool, error) {
 // others. Hosts of hosts_treat_as_local count; addresses in the list ignore do not.
 func (sc *scan) exchangers(ignore string) (primary, secondary bool, err error) {
 	sc.noCache = true
-	answer, err := sc.s.Engine.World.DNS.Lookup(sc.s.Ctx, outside.Question{Name: sc.subject, Type: outside.TypeMX})
+	answer, err := sc.s.DNS().Lookup(sc.s.Ctx, outside.Question{Name: sc.subject, Type: outside.TypeMX})
 	if err != nil {
 		return false, false, sc.dnsError(err, sc.subject)
 	}

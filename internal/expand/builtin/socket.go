@@ -131,7 +131,7 @@ func readSocket(s *expand.Scope, r socketRequest, request string) (string, error
 
 // dialSocket connects to a path or to inet:host:port.
 func dialSocket(ctx context.Context, s *expand.Scope, target string) (net.Conn, string, error) {
-	world := s.Engine.World
+	world := s.World()
 	rest, inet := strings.CutPrefix(target, "inet:")
 	if !inet && target == "" {
 		return nil, "", expand.Fail("failed to connect to socket %s: %s", target, reason(syscall.ECONNREFUSED))

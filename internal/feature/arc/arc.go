@@ -151,7 +151,7 @@ func ensure(ctx context.Context, s *expand.Scope) *state {
 	if st.outcome.Result == "" {
 		ctx, cancel := context.WithTimeout(ctx, timeLimit)
 		defer cancel()
-		st.outcome = st.verifier.Verify(ctx, txt(s.Engine.World), s.Engine.World.Clock.Now())
+		st.outcome = st.verifier.Verify(ctx, txt(s.World()), s.Engine.World.Clock.Now())
 	}
 	if st.outcome.Result != arc.None && s.Session != nil {
 		mail.State[sessionState](&s.Session.Bag).oldest = st.outcome.OldestPass

@@ -77,7 +77,7 @@ func check(ctx context.Context, s *expand.Scope, m *mail.Message, _ *io.SectionR
 		return acl.DKIM, acl.Outcome{}
 	}
 	if st.verifier != nil {
-		results, err := st.verifier.Verify(ctx, resolver(s.Engine.World))
+		results, err := st.verifier.Verify(ctx, resolver(s.World()))
 		st.verifier = nil
 		if err != nil {
 			st.problem = "LONG_LINE"

@@ -7,6 +7,7 @@ package events
 import (
 	"net/netip"
 	"strconv"
+	"strings"
 
 	"exigo/internal/config"
 	"exigo/internal/expand"
@@ -85,7 +86,7 @@ func (l *listener) raise(s *expand.Scope, e expand.Event) (result string) {
 		return ""
 	}
 	s.SetExtra("event_name", mail.Clean(e.Name))
-	s.SetExtra("event_data", mail.Taint(e.Data))
+	s.SetExtra("event_data", data(e))
 	s.SetExtra("event_defer_errno", mail.Clean(strconv.Itoa(e.Errno)))
 	for _, a := range l.actions {
 		if a.event != "" && a.event != e.Name {
@@ -100,6 +101,14 @@ func (l *listener) raise(s *expand.Scope, e expand.Event) (result string) {
 		}
 	}
 	return result
+}
+
+// data is $event_data. It is anybody's text; but a depth is none, and what failed in the DNS is mostly a host name, which can do no harm.
+func data(e expand.Event) expand.Value {
+	if (e.Name == "dns:fail" || e.Name == "tls:cert") && strings.Trim(e.Data, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_:") == "" {
+		return mail.Clean(e.Data)
+	}
+	return mail.Taint(e.Data)
 }
 
 // variables are the rows of the room's variables.

@@ -160,12 +160,12 @@ func (st *state) check(ctx context.Context, s *expand.Scope, guess bool) {
 	q := spf.Query{IP: s.Session.Host, HELO: s.Session.HELO, Sender: s.Message.Sender, Receiver: receiver(s), Now: s.Engine.World.Clock.Now()}
 	same := st.done && st.query.IP == q.IP && st.query.HELO == q.HELO && st.query.Sender == q.Sender
 	if !same || st.guess && !guess {
-		*st = state{query: q, done: true, outcome: evaluate(ctx, s.Engine.World, q)}
+		*st = state{query: q, done: true, outcome: evaluate(ctx, s.World(), q)}
 		st.word(ctx, s, options)
 	}
 	if guess && !st.guess && st.outcome.Result == spf.None && q.IP.IsValid() {
 		q.Record = options.guess
-		st.guess, st.outcome = true, evaluate(ctx, s.Engine.World, q)
+		st.guess, st.outcome = true, evaluate(ctx, s.World(), q)
 		st.word(ctx, s, options)
 	}
 	s.Message.Verdicts = verdicts(s.Message.Verdicts, st)

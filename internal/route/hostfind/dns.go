@@ -51,7 +51,7 @@ func (f *finder) lookup(name string, t outside.RRType) (outside.Answer, error) {
 		}
 	}
 	q := outside.Question{Name: name, Type: t, Search: f.r.Search, Qualify: f.r.Qualify, DNSSEC: f.ask || f.require}
-	a, err := f.world.DNS.Lookup(f.ctx, q)
+	a, err := f.s.DNS().Lookup(f.ctx, q)
 	if err == nil && len(a.Records) == 0 {
 		err = outside.ErrNoData
 	}
