@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"time"
@@ -335,9 +336,18 @@ func (s *Server) QueueRunMax() int {
 	return int(n)
 }
 
-// RunQueue makes one queue run.
+// RunQueue makes one queue run, of several perhaps that the process has under way. It has a thread of its own, whose number tells its lines in the
+// log from those of the others, as a process's would.
 func (s *Server) RunQueue(ctx context.Context, sel queue.Selection) {
-	if err := s.Runner.Run(ctx, sel); err != nil {
+	done := make(chan error)
+	go func() {
+		if s.World.Thread != nil {
+			runtime.LockOSThread() // the thread ends with the run
+			sel.PID = s.World.Thread()
+		}
+		done <- s.Runner.Run(ctx, sel)
+	}()
+	if err := <-done; err != nil {
 		s.Log.Panicf("", "queue run: %v", err)
 	}
 }

@@ -38,6 +38,9 @@ type World struct {
 	Environment func(name string) (value string, set bool)
 	// PID is the process's number as it stands in logs and message ids.
 	PID int
+	// Thread returns the number of the calling goroutine's thread, to which it is locked: like a process's, no other process or thread has it. nil:
+	// there is only PID.
+	Thread func() int
 	// Quirks are the conformance world's deviations; all zero in the real world.
 	Quirks Quirks
 }

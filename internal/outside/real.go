@@ -10,6 +10,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -31,6 +32,7 @@ func Real() *World {
 		Caller:      caller(),
 		Version:     EximVersion,
 		PID:         os.Getpid(),
+		Thread:      syscall.Gettid,
 		Environment: func(name string) (string, bool) { return lookupEnvironment(environment, name) },
 	}
 }

@@ -44,8 +44,8 @@ func conformance(w *World) *World {
 		RefusedIsTimeout:  true,
 		SyslogToStderr:    true,
 		ForegroundBounces: true, ForgetEvents: true,
-		TLSTicketLife:     10 * time.Second,
-		SelfSignedLife:    2 * time.Second,
+		TLSTicketLife:  10 * time.Second,
+		SelfSignedLife: 2 * time.Second,
 	}
 	return w
 }

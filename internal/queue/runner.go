@@ -31,6 +31,8 @@ type Selection struct {
 	RecipientRegexp, SenderRegexp bool
 	// DontDeliver is -N.
 	DontDeliver bool
+	// PID names the run in the log, that its lines be told from another's; 0 is the process.
+	PID int
 	// Kind stands before "queue run" in the log ("ODMR"), "" for none.
 	Kind string
 	// Only, if set, selects the messages with an undelivered recipient that it accepts, and of these recipients no others are tried.
@@ -63,7 +65,10 @@ func (r *Runner) Run(ctx context.Context, sel Selection) error {
 	if err != nil {
 		return err
 	}
-	what := fmt.Sprintf("pid=%d", r.World.PID)
+	if sel.PID == 0 {
+		sel.PID = r.World.PID
+	}
+	what := fmt.Sprintf("pid=%d", sel.PID)
 	if sel.Words != "" && sel.Words != "-q" {
 		what += " " + sel.Words
 	}
@@ -123,7 +128,7 @@ func (r *Runner) stage(ctx context.Context, sel Selection, match func(m *mail.Me
 	// The first message that -R or -S selects is forced; what that delivers makes room for the others (spec 5, -R).
 	first := match != nil
 	for _, e := range entries {
-		if ctx.Err() != nil || r.overloaded() {
+		if ctx.Err() != nil || r.overloaded(sel.PID) {
 			break
 		}
 		if !r.wanted(e, sel, match) {
@@ -148,14 +153,14 @@ type attempt struct {
 }
 
 // overloaded obeys deliver_queue_load_max.
-func (r *Runner) overloaded() bool {
+func (r *Runner) overloaded(pid int) bool {
 	limit := r.Main.DeliverQueueLoadMax
 	if limit == nil || r.World.LoadAverage == nil {
 		return false
 	}
 	load, ok := r.World.LoadAverage()
 	if ok && load > int(*limit) {
-		r.Log.Mainf("", "Abandon queue run: %s (load %.2f, max %.2f)", fmt.Sprintf("pid=%d", r.World.PID), float64(load)/1000, float64(*limit)/1000)
+		r.Log.Mainf("", "Abandon queue run: %s (load %.2f, max %.2f)", fmt.Sprintf("pid=%d", pid), float64(load)/1000, float64(*limit)/1000)
 		return true
 	}
 	return false

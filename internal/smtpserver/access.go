@@ -192,11 +192,11 @@ func (s *Session) logRefusal(r refusal, prefix, logMessage string) {
 	switch r.phase {
 	case acl.Rcpt, acl.Data, acl.PRDR, acl.MIME:
 		b.WriteString(" F=<" + s.printable(s.sender()) + ">")
-	}
-	if s.noun.Authenticator != "" && r.phase != acl.Connect {
-		b.WriteString(" A=" + s.noun.Authenticator)
-		if s.noun.AuthID != "" {
-			b.WriteString(":" + s.printable(s.noun.AuthID))
+		if s.noun.Authenticator != "" {
+			b.WriteString(" A=" + s.noun.Authenticator)
+			if s.noun.AuthID != "" {
+				b.WriteString(":" + s.printable(s.noun.AuthID))
+			}
 		}
 	}
 	b.WriteByte(' ')
