@@ -15,6 +15,9 @@ import (
 
 // callout asks the hosts of an address about it, for verify = .../callout.
 func (s *Server) callout(ctx context.Context, sc *expand.Scope, c route.Callout) route.CalloutResult {
+	if s.NoCallouts {
+		return route.CalloutResult{Result: mail.Delivered}
+	}
 	k := &callout.Caller{DB: s.Hints, Transport: s.calloutTransport, Log: s.mainLog, Panic: s.panicLog}
 	return k.Call(ctx, sc, c)
 }

@@ -93,8 +93,8 @@ type Server struct {
 	// DebugPrint gets what debug_print in routers says (-bt, -d); may be nil.
 	DebugPrint func(text string)
 
-	// Callouts says that -bhc makes real callouts.
-	Callouts bool
+	// NoCallouts has all callouts succeed without being made (-bh).
+	NoCallouts bool
 
 	noRetries quiet
 	armed     armory // sessions whose trace waits for a line in the panic log

@@ -210,7 +210,7 @@ func (p *Program) hostTest(ctx context.Context) error {
 			}
 		}
 	})
-	p.Server.Callouts = p.Arguments.Sub == "c"
+	p.Server.NoCallouts = p.Arguments.Sub != "c"
 	receiver, remove, err := p.Server.ScratchReceiver()
 	if err != nil {
 		return err
