@@ -12,6 +12,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"exigo/internal/expand"
@@ -20,10 +21,10 @@ import (
 
 // Driver returns the lookup type.
 func Driver() *lookup.Driver {
-	files := &lookup.Parsed[json.RawMessage]{}
+	files := &lookup.Parsed[*node]{}
 	return &lookup.Driver{Name: "json", Kind: lookup.SingleKey | lookup.AbsoluteFile, Doc: "Takes an element out of a JSON file; the key is a list of names and numbers.",
 		Find: func(_ context.Context, r *lookup.Request) (lookup.Result, bool, error) {
-			text, err := files.Open(r.File, "json search", r.World.Clock.Now(), parse)
+			top, err := files.Open(r.File, "json search", r.World.Clock.Now(), parse)
 			var wrong *json.SyntaxError
 			if errors.As(err, &wrong) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
 				err = lookup.Defer(fmt.Sprintf("json error on open: %s: %s", r.File, err))
@@ -31,25 +32,54 @@ func Driver() *lookup.Driver {
 			if err != nil || r.Key == "" {
 				return lookup.Result{}, false, err
 			}
-			data, found := find(text, r.Key)
+			data, found := find(top, r.Key)
 			return lookup.Result{Data: data}, found, nil
 		}}
 }
 
 // parse reads one value and makes sure that it is well formed.
-func parse(data io.Reader) (value json.RawMessage, err error) {
-	return value, json.NewDecoder(data).Decode(&value)
+func parse(data io.Reader) (*node, error) {
+	top := &node{}
+	return top, json.NewDecoder(data).Decode(&top.text)
+}
+
+// node is a value of a file. What is in it is taken apart when something in it is looked for, once.
+type node struct {
+	text   json.RawMessage
+	once   sync.Once
+	items  []node
+	object map[string]*node
+}
+
+func (n *node) open() {
+	n.once.Do(func() {
+		var items []json.RawMessage
+		if json.Unmarshal(n.text, &items) == nil {
+			n.items = make([]node, len(items))
+			for i, text := range items {
+				n.items[i].text = text
+			}
+			return
+		}
+		var members map[string]json.RawMessage
+		if json.Unmarshal(n.text, &members) == nil {
+			n.object = make(map[string]*node, len(members))
+			for name, text := range members {
+				n.object[name] = &node{text: text}
+			}
+		}
+	})
 }
 
 // find follows the selectors of the key.
-func find(text json.RawMessage, key string) (string, bool) {
+func find(value *node, key string) (string, bool) {
 	_, selectors := expand.SplitList(key)
 	for _, s := range selectors {
-		var ok bool
-		if text, ok = step(text, s); !ok {
+		if value = value.step(s); value == nil {
 			return "", false
 		}
 	}
+	text := value.text
 	var single string
 	if json.Unmarshal(text, &single) == nil && bytes.HasPrefix(text, []byte(`"`)) {
 		return single, true
@@ -57,21 +87,16 @@ func find(text json.RawMessage, key string) (string, bool) {
 	return compact(text), true
 }
 
-// step gives the element of an array or the member of an object. A selector of digits wants an array.
-func step(text json.RawMessage, selector string) (json.RawMessage, bool) {
+// step gives the element of an array or the member of an object, nil if there is none. A selector of digits wants an array.
+func (n *node) step(selector string) *node {
+	n.open()
 	if number, err := strconv.Atoi(selector); err == nil && strings.Trim(selector, "0123456789") == "" {
-		var array []json.RawMessage
-		if json.Unmarshal(text, &array) != nil || number >= len(array) {
-			return nil, false
+		if number >= len(n.items) {
+			return nil
 		}
-		return array[number], true
+		return &n.items[number]
 	}
-	var object map[string]json.RawMessage
-	if json.Unmarshal(text, &object) != nil {
-		return nil, false
-	}
-	value, ok := object[selector]
-	return value, ok
+	return n.object[selector]
 }
 
 // compact writes a value with a space after each comma and colon, and what need not be escaped not escaped.
