@@ -121,3 +121,27 @@ func TestLongLines(t *testing.T) {
 type failing struct{}
 
 func (failing) Read([]byte) (int, error) { return 0, errors.New("disk") }
+
+// TestMemory: a long message takes no more memory than a short one.
+func TestMemory(t *testing.T) {
+	var list []*regex.Regexp
+	for _, pattern := range []string{"mortgage", `(?i)offer \d+`, "^x.*y$"} {
+		re, err := regex.Compile(pattern, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, re)
+	}
+	run := func(lines int) float64 {
+		text := strings.Repeat("A line of the body of a message that is neither short nor long.\n", lines)
+		return testing.AllocsPerRun(5, func() {
+			var st state
+			if found, err := st.lines(list, strings.NewReader(text), false); found || err != nil {
+				t.Fatal(found, err)
+			}
+		})
+	}
+	if short, long := run(10), run(10000); long > short+20 {
+		t.Errorf("%v allocations for a short message, %v for a long one", short, long)
+	}
+}
