@@ -6,13 +6,16 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"exigo/internal/mail"
 )
 
 // Turned is a connection whose ends have changed their parts: the client that made it has asked for its mail and is the server now
 // (ATRN, RFC 2645). Deliveries to its address go over it, and over no other, one after another. It is safe for concurrent use.
 type Turned struct {
-	// Address is the peer's.
+	// Address is the peer's. TLS is what was negotiated before the turn, nil in clear.
 	Address netip.Addr
+	TLS     *mail.TLS
 
 	mu    sync.Mutex
 	raw   net.Conn
@@ -56,7 +59,7 @@ func (t *Turned) Take(ctx context.Context, s *Settings) (c *Conn, release func()
 // begin reads the greeting and says EHLO.
 func (t *Turned) begin(ctx context.Context, s *Settings) error {
 	c := NewConn(ctx, t.raw, s.Timeouts, "SMTP")
-	c.Settings, c.trace, t.conn = s, s.Trace, c
+	c.Settings, c.trace, c.TLS, t.conn = s, s.Trace, t.TLS, c
 	name := ""
 	if s.HelloName != nil {
 		var err error

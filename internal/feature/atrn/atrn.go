@@ -160,6 +160,7 @@ func run(s *smtpserver.Session, argument string) {
 func turn(s *smtpserver.Session, domains []string, queue string) {
 	customer := s.Noun().Host
 	line := smtpclient.Turn(s.Conn(), customer)
+	line.TLS = s.Noun().TLS
 	done := s.RunQueue(smtpserver.QueueRun{
 		Kind: "ODMR", Words: "-qq -Rr @(" + strings.Join(domains, "|") + ")", Queue: queue, Only: within(domains),
 		Begin: func(m *mail.Message) { provider(m, line, customer) }, Over: line.Lost})

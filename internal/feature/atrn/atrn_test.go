@@ -3,6 +3,7 @@ package atrn_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -13,6 +14,9 @@ import (
 	"time"
 
 	"exigo/internal/catalog"
+	"exigo/internal/feature/atrn"
+	"exigo/internal/mail"
+	"exigo/internal/smtpserver"
 	"exigo/internal/testkit"
 )
 
@@ -81,17 +85,24 @@ func dialogue(t *testing.T, c net.Conn, script string) {
 	}
 }
 
-func TestProvider(t *testing.T) {
-	dir := t.TempDir()
+// load makes a server of a configuration; $DIR in it is its folder.
+func load(t *testing.T, world *testkit.Fake, text string) (server *catalog.Server, dir string) {
+	t.Helper()
+	dir = t.TempDir()
 	path := filepath.Join(dir, "config")
-	if err := os.WriteFile(path, []byte(strings.ReplaceAll(provider, "$DIR", dir)), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(strings.ReplaceAll(text, "$DIR", dir)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	ctx := context.Background()
-	server, err := catalog.Load(ctx, catalog.Request{World: testkit.NewWorld(t).World, Path: path, Alternate: true, Unprivileged: true})
+	server, err := catalog.Load(context.Background(), catalog.Request{World: world.World, Path: path, Alternate: true, Unprivileged: true})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return server, dir
+}
+
+func TestProvider(t *testing.T) {
+	ctx := context.Background()
+	server, dir := load(t, testkit.NewWorld(t), provider)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -153,5 +164,106 @@ func TestProvider(t *testing.T) {
 	}
 	if t.Failed() {
 		t.Log(log)
+	}
+}
+
+const customer = `
+primary_hostname = customer.test
+exim_user = root
+keep_environment =
+spool_directory = $DIR/spool
+log_file_path = $DIR/%slog
+queue_only
+acl_smtp_rcpt = accept
+begin authenticators
+plain:
+  driver = plaintext
+  public_name = PLAIN
+  client_send = ^userx^secret
+begin routers
+to_provider:
+  driver = manualroute
+  condition = ${if eq {$atrn_mode}{C}}
+  route_data = $atrn_host
+  self = send
+  transport = call
+begin transports
+call:
+  driver = smtp
+  port = 366
+  hosts_require_auth = *
+`
+
+// TestCustomer: both sides, as -atrn has them meet: the first time there is mail, the second time there is none.
+func TestCustomer(t *testing.T) {
+	ctx := context.Background()
+	there, thereDir := load(t, testkit.NewWorld(t), provider)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	world := testkit.NewWorld(t)
+	world.Zones.Add("mx.provider.test. A 192.0.2.10")
+	world.Network.Map("192.0.2.10:366", l.Addr().String())
+	here, hereDir := load(t, world, customer)
+	session := func(client func()) {
+		t.Helper()
+		var both sync.WaitGroup
+		both.Go(func() {
+			if c, err := l.Accept(); err == nil {
+				there.ServeSMTP(ctx, c, false)
+			}
+		})
+		client()
+		both.Wait()
+	}
+	session(func() {
+		c, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		dialogue(t, c, "< 220\nEHLO c\n< 250 \nMAIL FROM:<s@b.example>\n< 250\nRCPT TO:<one@a.test>\n< 250\nDATA\n< 354\nSubject: x||text|.\n< 250\nQUIT\n< 221")
+	})
+	fetch := func() (err error) {
+		session(func() {
+			m := &mail.Message{Session: &mail.Session{}, SenderSet: true}
+			atrn.Customer(m, "mx.provider.test")
+			c, h, problem := here.ConnectTo(ctx, m, "atrn@mx.provider.test")
+			if problem != nil {
+				t.Fatal(problem)
+			}
+			defer c.Close()
+			if err = atrn.Ask(ctx, c, "a.test, b.test"); err != nil {
+				c.Quit()
+				return
+			}
+			conn, problem := c.Detach()
+			if problem != nil {
+				t.Fatal(problem)
+			}
+			here.SMTP.Serve(ctx, conn, smtpserver.Start{Noun: &mail.Session{Host: h.Address, Port: h.Port}})
+		})
+		return err
+	}
+	if err := fetch(); err != nil {
+		t.Errorf("the first time: %v", err)
+	}
+	var refused *atrn.Refused
+	if err := fetch(); !errors.As(err, &refused) || refused.Code != 450 {
+		t.Errorf("the second time: %v", err)
+	}
+	here.Close()
+	there.Close()
+	read := func(dir string) string {
+		data, _ := os.ReadFile(filepath.Join(dir, "mainlog"))
+		return testkit.Normalize(string(data), dir)
+	}
+	if log := read(hereDir); !strings.Contains(log, "ID1 <= s@b.example H=(mx.provider.test) [192.0.2.10] P=esmtp ") {
+		t.Errorf("the customer's log:\n%s", log)
+	}
+	if log := read(thereDir); !strings.Contains(log, "ATRN 'a.test,b.test' received from (customer.test) [127.0.0.1]") || !strings.Contains(log, " => one@a.test R=customer T=line H=127.0.0.1 [127.0.0.1] X=TLS1.3:") {
+		t.Errorf("the provider's log:\n%s", log)
 	}
 }
