@@ -67,11 +67,12 @@ func (c *console) line() (line string, ok bool, err error) {
 		if err := c.out.Flush(); err != nil {
 			return "", false, err
 		}
-		if c.buffer == nil {
-			c.buffer = make([]byte, 64<<10)
+		if len(c.buffer) <= len(c.text) {
+			c.buffer = make([]byte, max(64<<10, 2*len(c.text)))
 		}
-		n, err := c.in.Read(c.buffer)
-		c.text += string(c.buffer[:n])
+		begun := copy(c.buffer, c.text)
+		n, err := c.in.Read(c.buffer[begun:])
+		c.text = string(c.buffer[:begun+n])
 		if n == 0 && err != nil {
 			line, c.text = c.text, ""
 			if !errors.Is(err, io.EOF) {

@@ -33,7 +33,7 @@ func (s *Scope) Lookup(t lookup.Type, file, key Value) (found Found, ok bool, er
 	if t.Driver.Kind&lookup.SingleKey == 0 {
 		key.S = strings.TrimLeft(key.S, " \t\n\v\f\r")
 		if key.Tainted && t.Driver.Quote != nil && !sameQuoting(t.Driver.Name, key.Quoted) {
-			asking = func() { s.Panic("tainted search query is not properly quoted: %s", t.Driver.Shown(key.S)) }
+			asking = s.complaint(t.Driver, key.S)
 		}
 	}
 	if s.Debug != nil {
@@ -51,6 +51,11 @@ func (s *Scope) Lookup(t lookup.Type, file, key Value) (found Found, ok bool, er
 	}
 	data, _, _ := strings.Cut(result.Data, "\x00")
 	return Found{Value{S: data, Tainted: result.Tainted}, result.Captured, result.Wild, result.Fixed}, ok, nil
+}
+
+// complaint makes the function that logs an unsafe query, in a function of its own: what a closure holds is on the heap.
+func (s *Scope) complaint(d *lookup.Driver, query string) func() {
+	return func() { s.Panic("tainted search query is not properly quoted: %s", d.Shown(query)) }
 }
 
 // sameQuoting tells whether text quoted for one type may be used in a query of another: all of LDAP's share their rules, and testdb2

@@ -37,11 +37,11 @@ func (c *Cache) Clear() {
 	c.mu.Unlock()
 }
 
-func (c *Cache) get(k cacheKey, now func() time.Time) (cached, bool) {
+func (c *Cache) get(k cacheKey, r *Request) (cached, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e, ok := c.results[k]
-	if ok && !e.expires.IsZero() && !now().Before(e.expires) {
+	if ok && !e.expires.IsZero() && !r.Now().Before(e.expires) {
 		delete(c.results, k)
 		return cached{}, false
 	}

@@ -26,7 +26,8 @@ func (e *TaintError) Error() string { return "NULL" }
 // LogLine is what Exim logs.
 func (e *TaintError) LogLine() string { return "Tainted filename for search: '" + e.File + "'" }
 
-// Search looks r.Key up with the type t: cache, the key itself, then partial keys and defaults. r.Options is taken from t.
+// Search looks r.Key up with the type t: cache, the key itself, then partial keys and defaults. r.Options is taken from t; drivers get
+// r itself, with the key that is tried.
 // cache may be nil. found is false with a nil error when nothing is there; errors are the driver's (see Driver.Find),
 // or a *TaintError.
 func Search(ctx context.Context, cache *Cache, t Type, r *Request) (found Found, ok bool, err error) {
@@ -34,25 +35,27 @@ func Search(ctx context.Context, cache *Cache, t Type, r *Request) (found Found,
 		return Found{}, false, &TaintError{File: r.File}
 	}
 	own, noRead, noWrite, retKey := driverOptions(t.Options)
-	s := searcher{ctx: ctx, cache: cache, driver: t.Driver, request: *r, options: strings.Join(own, ","), noRead: noRead, noWrite: noWrite}
+	s := searcher{ctx: ctx, cache: cache, driver: t.Driver, request: r, options: strings.Join(own, ","), noRead: noRead, noWrite: noWrite}
 	if t.Driver.Quick {
 		s.cache = nil
 	}
-	s.request.Options = own
+	r.Options = own
+	subject := r.Key
 	if t.Driver.Kind&SingleKey == 0 {
 		if r.Key == "" {
 			return Found{}, false, nil // an empty query finds nothing
 		}
-		found.Result, ok, err = s.one(r.Key)
-		found.Key = r.Key
+		found.Result, ok, err = s.one(subject)
+		found.Key = subject
 	} else {
 		found, ok, err = s.keys(t)
 	}
+	r.Key = subject
 	if !ok || err != nil {
 		return Found{}, false, err
 	}
 	if retKey && t.Driver.Kind&SingleKey != 0 {
-		found.Data, found.Tainted = r.Key, false
+		found.Data, found.Tainted = subject, false
 	}
 	return found, true, nil
 }
@@ -61,38 +64,36 @@ type searcher struct {
 	ctx             context.Context
 	cache           *Cache
 	driver          *Driver
-	request         Request
+	request         *Request
 	options         string
 	noRead, noWrite bool
 }
 
 // one looks up a single key, through the cache. The empty key of a single-key type is never there, but the file must be.
 func (s *searcher) one(key string) (Result, bool, error) {
+	r := s.request
+	r.Key = key
 	if key == "" && s.driver.Kind&SingleKey != 0 {
-		r := s.request
-		r.Key = ""
-		_, _, err := s.driver.Find(s.ctx, &r)
+		_, _, err := s.driver.Find(s.ctx, r)
 		return Result{}, false, err
 	}
-	k := cacheKey{s.driver, s.request.File, s.options, key}
+	k := cacheKey{s.driver, r.File, s.options, key}
 	if s.cache != nil && !s.noRead {
-		if e, ok := s.cache.get(k, s.request.Now); ok {
+		if e, ok := s.cache.get(k, r); ok {
 			return e.result, e.found, nil
 		}
 	}
-	r := s.request
-	r.Key = key
 	if r.Asking != nil {
 		r.Asking()
 	}
-	result, found, err := s.driver.Find(s.ctx, &r)
+	result, found, err := s.driver.Find(s.ctx, r)
 	if err != nil {
 		return Result{}, false, err
 	}
 	if s.cache != nil && !s.noWrite && !result.NoCache {
 		e := cached{result: result, found: found}
 		if result.Life > 0 {
-			e.expires = s.request.Now().Add(result.Life)
+			e.expires = r.Now().Add(result.Life)
 		}
 		s.cache.put(k, e)
 	}

@@ -332,7 +332,7 @@ func (p *parser) dollar() Node {
 		}
 		return p.variable(name, row)
 	case isDigit(c):
-		return &Number{p.number()}
+		return p.numbered(p.number())
 	case c == '{':
 		p.at++
 		return p.braced()
@@ -386,7 +386,7 @@ func (p *parser) braced() Node {
 			return p.fail("} expected after number")
 		}
 		p.at++
-		return &Number{n}
+		return p.numbered(n)
 	}
 	if !isAlpha(c) {
 		return p.fail("letter or digit expected after ${")

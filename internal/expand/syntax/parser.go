@@ -18,6 +18,7 @@ type room struct {
 	literals   slab[Literal]
 	operators  slab[Operator]
 	variables  slab[Variable]
+	numbers    slab[Number]
 	items      slab[Item]
 	conditions slab[Condition]
 	nodes      slab[Node]
@@ -28,6 +29,7 @@ func (r *room) reset() {
 	r.literals.reset()
 	r.operators.reset()
 	r.variables.reset()
+	r.numbers.reset()
 	r.items.reset()
 	r.conditions.reset()
 	r.nodes.reset()
@@ -36,6 +38,12 @@ func (r *room) reset() {
 func (r *room) variable(name string, row any) *Variable {
 	v := r.variables.next()
 	v.Name, v.Row = name, row
+	return v
+}
+
+func (r *room) numbered(n int) *Number {
+	v := r.numbers.next()
+	v.N = n
 	return v
 }
 
