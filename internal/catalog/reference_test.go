@@ -24,7 +24,7 @@ func TestReference(t *testing.T) {
 	c := Default()
 	pages := map[string]string{
 		"README.md":    "# Reference\n\nGenerated from the tables of the program by `go test ./internal/catalog -run TestReference -update`; do not edit.\nThe examples are run as tests.\n\n[expansions](expansion.md) · [ACLs](acl.md) · [options](options.md) · [lookups](lookups.md) · [log selectors](log.md)\n",
-		"expansion.md": expansionPage(c), "acl.md": aclPage(c), "options.md": optionsPage(c), "lookups.md": lookupsPage(c), "log.md": logPage(),
+		"expansion.md": expansionPage(t, c), "acl.md": aclPage(c), "options.md": optionsPage(c), "lookups.md": lookupsPage(c), "log.md": logPage(),
 	}
 	for name, want := range pages {
 		path := filepath.Join(dir, name)
@@ -93,7 +93,7 @@ func sorted[T any](rows []T, name func(T) string) []T {
 	return rows
 }
 
-func expansionPage(c Catalog) string {
+func expansionPage(t *testing.T, c Catalog) string {
 	w := c.words()
 	p := newReference("The expansion language")
 	p.section("Items")
@@ -126,12 +126,18 @@ func expansionPage(c Catalog) string {
 		p.entry(conditionForm(c.Name, c.Shape), c.Doc, c.Examples)
 	}
 	p.section("Variables")
+	p.WriteString(sample + "\n\n")
+	values := sampleValues(t, w.Variables)
 	for _, v := range sorted(w.Variables, func(v expand.Variable) string { return v.Name }) {
 		name := "$" + v.Name
 		if v.Prefix {
 			name += "..."
 		}
-		p.entry(name, v.Doc, v.Examples)
+		examples := v.Examples
+		if value, ok := values[v.Name]; ok {
+			examples = []expand.Example{value}
+		}
+		p.entry(name, v.Doc, examples)
 	}
 	return p.String()
 }
@@ -309,16 +315,16 @@ func logPage() string {
 	return p.String()
 }
 
-// TestReferenceComplete: every row says in a sentence what it is, and every word that is not a variable has an example.
+// TestReferenceComplete: every row says in a sentence what it is, and every word has an example, but for variables about the machine.
 func TestReferenceComplete(t *testing.T) {
 	c := Default()
-	words, _, _ := strings.Cut(expansionPage(c), "\n## Variables")
-	for _, entry := range strings.Split(words, "\n- ")[1:] {
-		if !strings.Contains(entry, "\n  - ") {
+	for _, entry := range strings.Split(expansionPage(t, c), "\n- ")[1:] {
+		name, _, _ := strings.Cut(entry, " — ")
+		if !strings.Contains(entry, "\n  - ") && !slices.Contains(machine, strings.Trim(name, "`$")) {
 			t.Errorf("there is no example of %s", entry)
 		}
 	}
-	for _, text := range []string{expansionPage(c), aclPage(c), optionsPage(c), lookupsPage(c), logPage()} {
+	for _, text := range []string{expansionPage(t, c), aclPage(c), optionsPage(c), lookupsPage(c), logPage()} {
 		for line := range strings.Lines(text) {
 			if entry, doc, ok := strings.Cut(line, " — "); ok && strings.HasPrefix(entry, "- ") && len(strings.TrimSpace(doc)) < 5 {
 				t.Errorf("no sentence says what %s is", strings.TrimPrefix(entry, "- "))
