@@ -223,8 +223,10 @@ func rspamdRequest(r *acl.Run, size int64) string {
 		}
 	}
 	if session != nil {
-		if session.Host.IsValid() && session.HostName == "" && r.Services.HostName != nil {
-			r.Services.HostName(r.Ctx, r.Scope)
+		if session.Host.IsValid() && session.HostName == "" && session.NameLookup == mail.NameNotTried && r.Services.HostName != nil {
+			if found, _, why := r.Services.HostName(r.Ctx, r.Scope); !found {
+				r.Scope.LogSelected("host_lookup_failed", "%s", why)
+			}
 		}
 		field("Helo", session.HELO)
 		field("Hostname", session.HostName)
