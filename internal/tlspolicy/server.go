@@ -3,6 +3,7 @@ package tlspolicy
 import (
 	"crypto/rsa"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"slices"
 	"strings"
@@ -81,10 +82,23 @@ func (p *Policy) serverCertificates(h *Handshake, main *config.Main) error {
 		}
 	}
 	h.Config.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-		h.ours = choose(certificates, h.Config.CipherSuites, hello)
+		h.ours = h.Roots.complete(choose(certificates, h.Config.CipherSuites, hello))
 		return h.ours, nil
 	}
 	return nil
+}
+
+// complete adds the issuers that are known for the sake of verification to a certificate whose file has none, as OpenSSL does.
+func (r *Roots) complete(cert *tls.Certificate) *tls.Certificate {
+	if r == nil || len(r.Certificates) == 0 || len(cert.Certificate) != 1 || cert.Leaf == nil {
+		return cert
+	}
+	whole := *cert
+	whole.Certificate = nil
+	for _, c := range r.extend([]*x509.Certificate{cert.Leaf}) {
+		whole.Certificate = append(whole.Certificate, c.Raw)
+	}
+	return &whole
 }
 
 // choose picks the certificate for a client: the first that suits it, or if the ciphers are limited to some, the first that suits

@@ -64,10 +64,10 @@ func evalCertExtract(s *expand.Scope, it *syntax.Item) (expand.Value, error) {
 // certificateField gives a field with its modifiers: name[,modifier...]. The forms are those of an Exim with OpenSSL.
 func certificateField(s *expand.Scope, c *x509.Certificate, field string) (string, bool, error) {
 	name, rest, _ := strings.Cut(field, ",")
-	separator, modifier := "\n", ""
+	separator, modifier, given := "\n", "", false
 	for _, m := range strings.Split(rest, ",") {
 		if m = trim(m); strings.HasPrefix(m, ">") && len(m) > 1 {
-			separator = m[1:2]
+			separator, given = m[1:2], true
 		} else if m != "" {
 			modifier = m
 		}
@@ -81,9 +81,9 @@ func certificateField(s *expand.Scope, c *x509.Certificate, field string) (strin
 	case "serial_number":
 		return hex.EncodeToString(c.SerialNumber.Bytes()), true, nil
 	case "subject":
-		return distinguishedName(c.Subject, c.Subject.String(), modifier, separator)
+		return distinguishedName(c.Subject, modifier, separator, given)
 	case "issuer":
-		return distinguishedName(c.Issuer, c.Issuer.String(), modifier, separator)
+		return distinguishedName(c.Issuer, modifier, separator, given)
 	case "notbefore":
 		return certificateTime(s, c.NotBefore, modifier), true, nil
 	case "notafter":
@@ -142,9 +142,13 @@ func colonHex(data []byte) string {
 	return b.String()
 }
 
-// distinguishedName gives the whole name, or the elements of one type.
-func distinguishedName(n pkix.Name, whole, modifier, separator string) (string, bool, error) {
+// distinguishedName gives the whole name, as a list with another separator if one is given, or the elements of one type.
+func distinguishedName(n pkix.Name, modifier, separator string, given bool) (string, bool, error) {
 	if modifier == "" {
+		whole := n.String()
+		if given && whole != "" {
+			return listField(splitName(whole), separator)
+		}
 		return whole, whole != "", nil
 	}
 	kinds := map[string]string{"CN": "2.5.4.3", "O": "2.5.4.10", "OU": "2.5.4.11", "DC": "0.9.2342.19200300.100.1.25", "C": "2.5.4.6", "L": "2.5.4.7", "ST": "2.5.4.8"}
@@ -155,6 +159,20 @@ func distinguishedName(n pkix.Name, whole, modifier, separator string) (string, 
 		}
 	}
 	return listField(list, separator)
+}
+
+// splitName takes a name of RFC 4514 apart at its commas.
+func splitName(name string) (parts []string) {
+	for start, i := 0, 0; i <= len(name); i++ {
+		switch {
+		case i == len(name) || name[i] == ',':
+			parts = append(parts, name[start:i])
+			start = i + 1
+		case name[i] == '\\' && i+1 < len(name):
+			i++ // the next one is no separator
+		}
+	}
+	return parts
 }
 
 func alternativeNames(c *x509.Certificate, modifier string) (list []string) {

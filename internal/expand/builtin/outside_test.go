@@ -119,6 +119,7 @@ func TestCertificate(t *testing.T) {
 	for text, want := range map[string]string{
 		"${certextract{version}{$tls_in_peercert}} ${certextract{serial_number}{$tls_in_peercert}}":                          "2 1234",
 		"${certextract{subject}{$tls_in_peercert}} ${certextract{subject,O,>/}{$tls_in_peercert}}":                           "CN=mx.example,O=Acme+O=Sons Acme/Sons",
+		"${certextract{subject,>;}{$tls_in_peercert}}":                                                                       "CN=mx.example;O=Acme+O=Sons",
 		"${certextract{notbefore}{$tls_in_peercert}} ${certextract{notafter,int}{$tls_in_peercert}}":                         "Sep  9 01:46:40 2001 +0000 2000000000",
 		"${certextract{subj_altname,>;}{$tls_in_peercert}} ${certextract{subj_altname,dns,>;}{$tls_in_peercert}}":            "MAIL=a@b;DNS=mail.example;DNS=mx.example mail.example;mx.example",
 		"${certextract{ocsp_uri,>;}{$tls_in_peercert}{<$value>}{n}}${certextract{crl_uri}{$tls_in_peercert}{<$value>}{n}}":   "<http://ocsp.example/>n",
