@@ -37,7 +37,7 @@ func (s *Session) mailCommand(argument string) {
 	if s.main.ACLSMTPMail != "" && !s.silent {
 		outcome := s.runACL(acl.Mail, string(s.main.ACLSMTPMail))
 		if outcome.Verdict != acl.OK && outcome.Verdict != acl.Discard {
-			s.refuse(acl.Mail, outcome, "<"+s.msg.Sender+">")
+			s.refuse(acl.Mail, outcome, text)
 			s.forgetSender()
 			return
 		}

@@ -29,7 +29,7 @@ func (s *Session) rcptCommand(argument string) {
 		return
 	}
 	s.slowRcpt()
-	s.decideRecipient(recipient)
+	s.decideRecipient(recipient, text)
 }
 
 // rcptAllowed checks that there is a transaction and an argument.
@@ -124,8 +124,8 @@ func (s *Session) roomForRecipient() bool {
 	return false
 }
 
-// decideRecipient asks the ACL about a recipient and takes it, or not.
-func (s *Session) decideRecipient(address string) {
+// decideRecipient asks the ACL about a recipient and takes it, or not. A refusal is logged with the address as it was given.
+func (s *Session) decideRecipient(address, given string) {
 	r := mail.Recipient{Address: address, Parent: -1, ORCPT: s.rcptORCPT, Notify: s.rcptNotify}
 	outcome := acl.Outcome{Verdict: acl.OK}
 	switch {
@@ -148,10 +148,10 @@ func (s *Session) decideRecipient(address string) {
 		s.takeRecipient(r, outcome.Verdict == acl.Discard || s.discarding, outcome)
 	case acl.Fail, acl.FailDrop:
 		s.noun.RcptFail++
-		s.refuse(acl.Rcpt, outcome, "<"+r.Address+">")
+		s.refuse(acl.Rcpt, outcome, given)
 	default:
 		s.noun.RcptDefer++
-		s.refuse(acl.Rcpt, outcome, "<"+r.Address+">")
+		s.refuse(acl.Rcpt, outcome, given)
 	}
 	switch {
 	case s.svc.Onward == nil:

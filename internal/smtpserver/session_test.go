@@ -171,7 +171,7 @@ SMTP syntax error in "noopx" U=CALLER unrecognized command
 		log: `
 R:unqualified sender rejected: <a> U=CALLER
 R:unqualified recipient rejected: <x> U=CALLER
-R:U=CALLER F=<a@b> rejected RCPT <postmaster@host.test>
+R:U=CALLER F=<a@b> rejected RCPT <postmaster>
 `},
 	{name: "discard", set: func(m *config.Main) { m.ACLSMTPRcpt = "discard" }, input: "helo x\nmail from:<a@b>\nrcpt to:<x@y>\ndata\n\nx\n.\nquit\n",
 		output: banner + "250 host.test Hello CALLER at x\n250 OK\n250 Accepted\n354 Enter message, ending with \".\" on a line by itself\n250 OK id=ID1\n221 host.test closing connection\n",

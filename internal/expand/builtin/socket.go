@@ -175,13 +175,20 @@ func dialReason(err error) string {
 	return reason(err)
 }
 
-// hostAddresses looks a host's addresses up.
+// hostAddresses looks a host's addresses up as the system would: in its table of hosts, then in the DNS with its search list.
 func hostAddresses(ctx context.Context, world *outside.World, host string) (list []netip.Addr, err error) {
 	if a, err := netip.ParseAddr(host); err == nil {
 		return []netip.Addr{a}, nil
 	}
+	if table, ok := world.DNS.(interface {
+		HostAddresses(name string) []netip.Addr
+	}); ok {
+		if list = table.HostAddresses(host); len(list) > 0 {
+			return list, nil
+		}
+	}
 	for _, kind := range []outside.RRType{outside.TypeAAAA, outside.TypeA} {
-		answer, err := world.DNS.Lookup(ctx, outside.Question{Name: host, Type: kind})
+		answer, err := world.DNS.Lookup(ctx, outside.Question{Name: host, Type: kind, Search: true, Qualify: true})
 		if err != nil {
 			continue
 		}

@@ -117,7 +117,7 @@ func fullHost(c *mail.Session, port bool) string {
 	if c.HostName != "" {
 		b.WriteString(c.HostName + " ")
 	}
-	if c.HELO != "" && (c.HostName == "" || !strings.EqualFold(c.HELO, c.HostName) && c.HELO != address) {
+	if c.HELO != "" && (c.HostName == "" || !strings.EqualFold(c.HELO, c.HostName) && !ownLiteral(c)) {
 		b.WriteString("(" + c.HELO + ") ")
 	}
 	b.WriteString(address)
@@ -125,6 +125,17 @@ func fullHost(c *mail.Session, port bool) string {
 		b.WriteString(":" + strconv.Itoa(c.Port))
 	}
 	return b.String()
+}
+
+// ownLiteral tells whether what was said in HELO is the client's address in brackets.
+func ownLiteral(c *mail.Session) bool {
+	text, ok := strings.CutPrefix(c.HELO, "[")
+	text, closed := strings.CutSuffix(text, "]")
+	if len(text) > 5 && strings.EqualFold(text[:5], "IPv6:") {
+		text = text[5:]
+	}
+	a, err := netip.ParseAddr(text)
+	return ok && closed && err == nil && a.Unmap() == c.Host.Unmap()
 }
 
 // receivedHost writes name ([address]:port helo=... ident=...) or [address] (port=... helo=... ident=...). If there is a name and three
@@ -142,7 +153,7 @@ func receivedHost(c *mail.Session, port bool) string {
 	} else if port && c.Port != 0 {
 		items = append(items, "port="+strconv.Itoa(c.Port))
 	}
-	if c.HELO != "" && c.HELO != "["+c.Host.Unmap().String()+"]" && !strings.EqualFold(c.HELO, c.HostName) {
+	if c.HELO != "" && !ownLiteral(c) && !strings.EqualFold(c.HELO, c.HostName) {
 		items = append(items, "helo="+c.HELO)
 	}
 	if c.Ident != "" {
