@@ -229,11 +229,22 @@ func (a *Arguments) finish() error {
 // next takes the following word as an option's argument.
 func (p *parser) next(option string) (string, error) {
 	if len(p.args) == 0 {
-		return "", usagef("exim: option %s requires an argument", option)
+		return "", incomplete(option)
 	}
 	v := p.args[0]
 	p.args = p.args[1:]
 	return v, nil
+}
+
+// incomplete is the error of an option without its argument.
+func incomplete(option string) error {
+	switch {
+	case strings.HasPrefix(option, "-oM"):
+		return usagef("exim: data expected after %s", option)
+	case option == "-Mset":
+		return usagef("exim: no message ids given after -Mset option")
+	}
+	return usagef("exim abandoned: unknown, malformed, or incomplete option %s", option)
 }
 
 // attachedOrNext returns what is attached to the option, or the next word.

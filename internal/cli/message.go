@@ -2,10 +2,13 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"strings"
 
+	"exigo/internal/lookup"
 	"exigo/internal/mail"
+	"exigo/internal/spool"
 )
 
 // expansionMessage is the message that -be shows the variables of: one on the queue (-Mset), a file read as if it were
@@ -17,10 +20,16 @@ func (p *Program) expansionMessage(ctx context.Context) (m *mail.Message, done f
 		if !p.admin() {
 			return nil, nil, exitf(1, "exim: permission denied")
 		}
-		if m, err = p.Server.Spool.Read(a.MessageSet, a.Queue.Name); err != nil {
-			return nil, nil, exitf(1, "exim: failed to read message %s from spool: %v", a.MessageSet, err)
+		if !spool.IsID(a.MessageSet) {
+			return nil, nil, exitf(1, "exim: malformed message id %s after -Mset option", a.MessageSet)
 		}
-		return m, func() {}, nil
+		if m, err = p.Server.Spool.Read(a.MessageSet, a.Queue.Name); err != nil { // the expansions go on without it, as in Exim
+			fmt.Fprintf(p.Stdout, "Failed to load message datafile %s\nFailed to load message %[1]s\n", a.MessageSet)
+			if m, err = p.callersMessage(); err == nil {
+				m.ID = a.MessageSet
+			}
+		}
+		return m, func() {}, err
 	case a.ExpandMessage != "":
 		return p.messageOfFile(ctx, a.ExpandMessage)
 	}
@@ -35,6 +44,9 @@ func (p *Program) callersMessage() (*mail.Message, error) {
 	}
 	m := &mail.Message{Session: p.Server.Receiver.LocalSession(call), Sender: p.Server.Receiver.OwnAddress(call.Caller)}
 	m.Session.Local = false // nothing was received
+	if call.Caller.Trusted {
+		m.Protocol = call.Protocol
+	}
 	if call.SenderGiven {
 		m.Sender, m.SenderSet = strings.Trim(call.Sender, "<>"), true
 		if m.Sender != "" {
@@ -51,7 +63,7 @@ func (p *Program) callersMessage() (*mail.Message, error) {
 func (p *Program) messageOfFile(ctx context.Context, path string) (*mail.Message, func(), error) {
 	in, err := os.Open(path)
 	if err != nil {
-		return nil, nil, exitf(1, "exim: failed to open %s: %v", path, err)
+		return nil, nil, exitf(1, "exim: failed to open %s: %s", path, lookup.SystemText(err))
 	}
 	defer in.Close()
 	call, err := p.call()

@@ -20,16 +20,10 @@ func (p *Program) rewriteTest(ctx context.Context) error {
 	}
 	p.logToStderr()
 	s := p.Server.Scope(ctx, nil)
-	failed := false
-	for _, text := range p.Arguments.Operands {
-		out, err := p.Server.Rewriter().Test(s, text)
-		fmt.Fprint(p.Stdout, out)
-		if err != nil {
-			fmt.Fprint(p.Stdout, err)
-			failed = true
-		}
-	}
-	if failed {
+	out, err := p.Server.Rewriter().Test(s, p.Arguments.Operands[0])
+	fmt.Fprint(p.Stdout, out)
+	if err != nil {
+		fmt.Fprint(p.Stdout, err)
 		return &exitError{status: 1}
 	}
 	return nil

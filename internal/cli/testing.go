@@ -121,11 +121,11 @@ func (p *Program) retryTest(ctx context.Context) error {
 		return exitf(1, "-brt needs a domain or address argument")
 	}
 	f := retry.Failure{Key: words[0], Sender: p.Arguments.Submission.Sender, SenderKnown: p.Arguments.Submission.SenderGiven}
-	words = words[1:]
-	if len(words) > 0 {
-		if _, _, err := retry.ParseErrorName(words[0]); err != nil || strings.Contains(words[0], ".") {
-			f.Alternate, words = words[0], words[1:]
-		}
+	if !strings.ContainsAny(words[0], "@.") {
+		fmt.Fprintf(p.Stdout, "Warning: \"%s\" contains no '@' and no '.' characters. It is being \ntreated as a one-component domain, not as a local part.\n\n", words[0])
+	}
+	if words = words[1:]; len(words) > 0 && strings.Contains(words[0], ".") {
+		f.Alternate, words = words[0], words[1:]
 	}
 	if len(words) > 0 {
 		var err error
