@@ -1,5 +1,5 @@
 // Package differential asks the program and Exim 4.96, where that is installed, the same questions and compares the answers: expansions
-// by the sections of the specification's chapter 11, lists, and expansions made by a grammar. testdata/differences.tsv holds what is
+// by the sections of the specification's chapter 11, lists, and expansions made by a grammar; routing; dialogues with content scanners. testdata/differences.tsv holds what is
 // known to differ, each with its reason.
 //
 // Trust: tests only.
