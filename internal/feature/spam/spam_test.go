@@ -194,6 +194,20 @@ func TestChoose(t *testing.T) {
 			t.Errorf("%s: %s", x.list, got)
 		}
 	}
+	// Each server comes first as often as its weight says.
+	first := map[string]int{}
+	servers := readServers("/a weight=1 : /b weight=2 : /c weight=4 : /d weight=0", nil)
+	for n := range 7 {
+		first[choose(servers, at(0, 0), func(total int) int {
+			if total != 7 {
+				t.Error(total)
+			}
+			return n
+		}).address.Path]++
+	}
+	if !reflect.DeepEqual(first, map[string]int{"/a": 1, "/b": 2, "/c": 4}) {
+		t.Error(first)
+	}
 	warnings := 0
 	if n := len(readServers(strings.Repeat("/a:", 40), func(string) { warnings++ })); n != maxServers || warnings != 1 {
 		t.Error(n, warnings)
