@@ -143,6 +143,10 @@ func (s *Session) loop() {
 // badLine answers a line that cannot be a command.
 func (s *Session) badLine(line string, nul bool) {
 	s.lastCommand = line
+	if s.refuseAll != "" { // after a failed handshake it is most likely TLS
+		s.line(s.refuseAll)
+		return
+	}
 	if !nul {
 		s.synprot(true, 500, "line too long")
 		return

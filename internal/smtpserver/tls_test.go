@@ -132,6 +132,31 @@ SMTP connection from (foobar) [IP] D=0s closed by QUIT
 `)
 }
 
+// TestRestOfTLS: what a client sends that believes in TLS, where the handshake failed, is refused and is not a mistake of SMTP.
+func TestRestOfTLS(t *testing.T) {
+	f := newFixture(t, "+smtp_syntax_error +smtp_protocol_error")
+	withTLS(f)
+	client, wait := f.dial()
+	if err := testkit.Converse(client, testkit.Client, plainHello+"C: STARTTLS\nS: 220 TLS go ahead\n"); err != nil {
+		t.Fatal(err)
+	}
+	if err := tls.Client(client, &tls.Config{ServerName: "mx.test", MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS10}).Handshake(); err == nil {
+		t.Fatal("TLS 1.0 is taken")
+	}
+	if _, err := client.Write([]byte("\x17\x03\x00\r\nQUIT\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := io.ReadAll(client)
+	client.Close()
+	wait()
+	if text := string(answer); !strings.Contains(text, "554 Security failure\r\n") || strings.Contains(text, "501") || !strings.HasSuffix(text, "closing connection\r\n") {
+		t.Errorf("answer %q, %v", text, err)
+	}
+	if log := f.logged(); strings.Contains(log, "SMTP protocol") || strings.Contains(log, "SMTP syntax") {
+		t.Errorf("log:\n%s", log)
+	}
+}
+
 func TestTLSOnConnect(t *testing.T) {
 	f := newFixture(t, "")
 	withTLS(f)
