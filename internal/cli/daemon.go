@@ -61,6 +61,8 @@ type Daemon struct {
 	listeners []net.Listener
 	sessions  sync.WaitGroup
 	pidFile   string
+	// pidCreated says that the process made the file that is to have its number.
+	pidCreated bool
 	// inherited is the socket of -bw; open counts sessions.
 	inherited *inherited
 	open      atomic.Int32
@@ -80,6 +82,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 		if pid, err = d.openPIDFile(); err != nil {
 			d.Server.Log.Panicf("", "%v", err)
 		}
+		defer d.forgetPIDFile(pid)
 	}
 	ports := make([]int, 0, len(places))
 	for _, e := range places {
@@ -398,6 +401,8 @@ func (d *Daemon) openPIDFile() (*os.File, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 		return nil, fmt.Errorf("failed to create pid file directory: %w", err)
 	}
+	_, missing := os.Lstat(path)
+	d.pidCreated = errors.Is(missing, fs.ErrNotExist)
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("failed to open pid file %s: %s", path, osReason(err))
@@ -408,6 +413,16 @@ func (d *Daemon) openPIDFile() (*os.File, error) {
 		return nil, fmt.Errorf("failed to open pid file %s: not a regular file with one name", path)
 	}
 	return f, nil
+}
+
+// forgetPIDFile closes the file of a daemon that could not start, and removes it if there was none before.
+func (d *Daemon) forgetPIDFile(f *os.File) {
+	if f == nil || d.pidFile != "" || f.Close() != nil { // closed when it was written
+		return
+	}
+	if d.pidCreated {
+		os.Remove(f.Name())
+	}
 }
 
 // writePIDFile writes the daemon's number.
