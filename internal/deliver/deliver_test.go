@@ -91,13 +91,19 @@ begin retry
 
 func start(t *testing.T, options string) *host {
 	t.Helper()
-	world := testkit.NewWorld(t)
-	h := &host{t: t, clock: world.Clock, dir: t.TempDir()}
-	path := filepath.Join(h.dir, "config")
 	if !strings.Contains(options, "SAME = ") {
 		options = "SAME = false\n" + options
 	}
-	text := "primary_hostname = host.test\nexim_user = root\nkeep_environment =\nspool_directory = $DIR/spool\nlog_file_path = $DIR/%slog\n" + options + routersAndTransports
+	return startWith(t, options+routersAndTransports)
+}
+
+// startWith makes a server with these options and sections.
+func startWith(t *testing.T, sections string) *host {
+	t.Helper()
+	world := testkit.NewWorld(t)
+	h := &host{t: t, clock: world.Clock, dir: t.TempDir()}
+	path := filepath.Join(h.dir, "config")
+	text := "primary_hostname = host.test\nexim_user = root\nkeep_environment =\nspool_directory = $DIR/spool\nlog_file_path = $DIR/%slog\n" + sections
 	text = strings.ReplaceAll(text, "$DIR", h.dir)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -467,4 +473,23 @@ func TestHeld(t *testing.T) {
 	os.Remove(filepath.Join(h.dir, "mainlog"))
 	h.Log.Reopen()
 	h.try(plain, deliver.Options{}, deliver.Completed, "#3 => box <box@host.test> R=local T=mbox", "#3 Completed")
+}
+
+// TestRunsApart: the remote deliveries of a message go on at the same time; what ACLs set in their expansions is not shared.
+func TestRunsApart(t *testing.T) {
+	routers := ""
+	for n := range 8 {
+		routers += fmt.Sprintf("r%d:\n driver = manualroute\n domains = d%d.test\n route_list = * 192.0.2.%d byname\n transport = apart\n", n, n, n+10)
+	}
+	h := startWith(t, "begin acl\nnote:\n warn set acl_m_n = ${eval:0$acl_m_n+1}\n  set acl_c_n = ${eval:0$acl_c_n+1}\n  logwrite = seen $acl_m_n $acl_c_n\n accept\n"+
+		"begin transports\napart:\n driver = smtp\n interface = ${if acl{{note}}{}}\nbegin routers\n"+routers)
+	var to string
+	for n := range 8 {
+		to += fmt.Sprintf(" x@d%d.test", n)
+	}
+	h.Deliverer.Message(context.Background(), h.put("s@host.test", to, nil), "", deliver.Options{})
+	log, _ := os.ReadFile(filepath.Join(h.dir, "mainlog"))
+	if n := strings.Count(string(log), " seen 1 1\n"); n != 8 || strings.Contains(string(log), " seen 4") {
+		t.Errorf("%d runs saw their own variables only:\n%s", n, log)
+	}
 }

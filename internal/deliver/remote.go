@@ -16,6 +16,9 @@ func (a *attempt) deliverRemote() {
 	groups := a.remoteGroups()
 	a.remote = nil
 	most := max(a.d.Main.RemoteMaxParallel, 1)
+	for n := range groups {
+		groups[n].apart = len(groups) > 1
+	}
 	if len(groups) == 1 || most == 1 {
 		for n, g := range groups {
 			a.runRemote(g, n)
@@ -88,6 +91,7 @@ func Together(t *transport.Transport, limits transport.Limits, first, next *mail
 type remoteGroup struct {
 	addresses []*mail.Address
 	more      bool
+	apart     bool // there are others, maybe at the same time
 }
 
 func sameRemote(x, y *mail.Address) bool {
@@ -108,6 +112,12 @@ func (a *attempt) runRemote(g remoteGroup, n int) {
 	group := g.addresses
 	r := a.runFor(group)
 	r.More = g.more
+	if g.apart { // what an ACL sets in an expansion (${acl{...}}) is seen by its own run only
+		r.Scope.Message = a.msg.Fork()
+		if a.msg.Session != nil {
+			r.Scope.Session = a.msg.Session.Fork()
+		}
+	}
 	world := *r.Services.World
 	world.Random = world.ForRemoteDelivery(n)
 	r.Services.World = &world
