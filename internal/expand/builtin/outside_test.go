@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,8 +22,9 @@ import (
 )
 
 // echo answers each connection with what was sent, in capitals, and a last line.
-func echo(t *testing.T, l net.Listener) {
+func echo(t *testing.T, l net.Listener) *atomic.Int32 {
 	t.Cleanup(func() { l.Close() })
+	var answered atomic.Int32
 	go func() {
 		for {
 			c, err := l.Accept()
@@ -31,9 +33,11 @@ func echo(t *testing.T, l net.Listener) {
 			}
 			data, _ := io.ReadAll(c)
 			io.WriteString(c, strings.ToUpper(string(data))+"\nend\n")
+			answered.Add(1)
 			c.Close()
 		}
 	}()
+	return &answered
 }
 
 func TestReadSocket(t *testing.T) {
@@ -42,7 +46,7 @@ func TestReadSocket(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	echo(t, unix)
+	answered := echo(t, unix)
 	tcp, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Skip("no loopback here:", err)
@@ -57,11 +61,21 @@ func TestReadSocket(t *testing.T) {
 	s := e.NewScope(context.Background(), nil, nil, nil)
 	for text, want := range map[string]string{
 		"${readsocket{PATH}{abc}}": "ABC\nend\n", "${readsocket{PATH}{abc}{3s}{+}}": "ABC+end+", "${readsocket{inet:ADDR}{abc}{3s:shutdown=yes}{ }}": "ABC end ",
-		"${readsocket{PATH}{}{3s}{}{x}}": "end", "${readsocket{PATHX}{}{3s}{}{x}}": "x",
+		"${readsocket{PATH}{}{3s}{}{x}}": "\nend\n", "${readsocket{PATHX}{}{3s}{}{x}}": "x",
 	} {
 		text = strings.NewReplacer("PATH", path, "ADDR", tcp.Addr().String()).Replace(text)
 		if v, err := e.Expand(s, text); err != nil || v.S != want {
 			t.Errorf("%s: %q %v", text, v.S, err)
+		}
+	}
+	before := answered.Load()
+	for i, c := range []struct {
+		options string
+		asked   int32
+	}{{"cache=yes", 1}, {"cache=yes", 1}, {"cache=no", 2}, {"cache=yes", 3}, {"cache=yes", 3}} {
+		v, err := e.Expand(s, "${readsocket{"+path+"}{again}{3s:"+c.options+"}}")
+		if asked := answered.Load() - before; err != nil || v.S != "AGAIN\nend\n" || asked != c.asked {
+			t.Errorf("request %d, %s: %q %v, asked %d times", i, c.options, v.S, err, asked)
 		}
 	}
 }

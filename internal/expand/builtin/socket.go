@@ -13,6 +13,7 @@ import (
 
 	"exigo/internal/expand"
 	"exigo/internal/expand/syntax"
+	"exigo/internal/mail"
 	"exigo/internal/outside"
 )
 
@@ -23,7 +24,17 @@ type socketRequest struct {
 	shutdown bool
 	tls      bool
 	sni      string
+	cache    bool
 }
+
+// socketAnswers are the answers that the option cache=yes keeps, by connection and request, for the life of a scope.
+type socketAnswers map[string]map[string]string
+
+// Answers that are larger, or more, are not kept.
+const (
+	maxKeptAnswer  = 64 << 10
+	maxKeptAnswers = 100
+)
 
 // evalReadSocket talks to a socket. The fifth argument is used for every error in doing so.
 func evalReadSocket(s *expand.Scope, it *syntax.Item) (expand.Value, error) {
@@ -46,7 +57,13 @@ func evalReadSocket(s *expand.Scope, it *syntax.Item) (expand.Value, error) {
 	if err := s.Spend(expand.Costly); err != nil {
 		return expand.Value{}, err
 	}
-	answer, err := readSocket(s, socketOptions(args[0].S, options), args[1].S)
+	r := socketOptions(args[0].S, options)
+	kept := mail.State[socketAnswers](&s.Bag)
+	answer, known := (*kept)[r.target][args[1].S]
+	if !known || !r.cache {
+		answer, err = readSocket(s, r, args[1].S)
+		kept.keep(r, args[1].S, answer, err)
+	}
 	if err != nil {
 		if len(it.Args) > 4 {
 			return s.Text(it.Args[4])
@@ -54,10 +71,26 @@ func evalReadSocket(s *expand.Scope, it *syntax.Item) (expand.Value, error) {
 		return expand.Value{}, err
 	}
 	v := expand.Value{S: upToZero(answer)}
-	if count > 3 {
+	if count > 3 && args[3].S != "" { // unlike in readfile, an empty string leaves the newlines
 		v.S = endLines(v.S, args[3:4])
 	}
 	return v, nil
+}
+
+// keep keeps an answer or, without the option, drops those of the connection.
+func (a *socketAnswers) keep(r socketRequest, request, answer string, err error) {
+	switch {
+	case !r.cache:
+		delete(*a, r.target)
+	case err == nil && len(answer) <= maxKeptAnswer && len((*a)[r.target]) < maxKeptAnswers && len(*a) < maxKeptAnswers:
+		if *a == nil {
+			*a = socketAnswers{}
+		}
+		if (*a)[r.target] == nil {
+			(*a)[r.target] = map[string]string{}
+		}
+		(*a)[r.target][request] = answer
+	}
 }
 
 func socketOptions(target, options string) socketRequest {
@@ -82,6 +115,8 @@ func socketOptions(target, options string) socketRequest {
 			r.tls = trim(value) != "no"
 		case "sni":
 			r.sni = trim(value)
+		case "cache":
+			r.cache = trim(value) == "yes"
 		}
 	}
 }
@@ -89,7 +124,7 @@ func socketOptions(target, options string) socketRequest {
 func readSocket(s *expand.Scope, r socketRequest, request string) (string, error) {
 	ctx, cancel := context.WithTimeout(s.Ctx, r.timeout)
 	defer cancel()
-	conn, host, err := dialSocket(ctx, s, r.target)
+	conn, err := dialSocket(ctx, s, r.target)
 	if err != nil {
 		return "", err
 	}
@@ -98,12 +133,8 @@ func readSocket(s *expand.Scope, r socketRequest, request string) (string, error
 	_ = conn.SetDeadline(deadline)
 	stream := conn
 	if r.tls {
-		name := r.sni
-		if name == "" {
-			name = host
-		}
 		// The specification asks for encryption only: the certificate of the server is not verified.
-		client := tls.Client(conn, &tls.Config{InsecureSkipVerify: true, ServerName: name})
+		client := tls.Client(conn, &tls.Config{InsecureSkipVerify: true, ServerName: r.sni})
 		if err := client.HandshakeContext(ctx); err != nil {
 			return "", expand.Fail("connect, %s: %s", r.target, err)
 		}
@@ -130,41 +161,42 @@ func readSocket(s *expand.Scope, r socketRequest, request string) (string, error
 }
 
 // dialSocket connects to a path or to inet:host:port.
-func dialSocket(ctx context.Context, s *expand.Scope, target string) (net.Conn, string, error) {
+func dialSocket(ctx context.Context, s *expand.Scope, target string) (net.Conn, error) {
 	world := s.World()
 	rest, inet := strings.CutPrefix(target, "inet:")
 	if !inet && target == "" {
-		return nil, "", expand.Fail("failed to connect to socket %s: %s", target, reason(syscall.ECONNREFUSED))
+		return nil, expand.Fail("failed to connect to socket %s: %s", target, reason(syscall.ECONNREFUSED))
 	}
 	if !inet {
 		conn, err := world.Dial.Dial(ctx, "unix", netip.Addr{}, target)
 		if err != nil {
-			return nil, "", expand.Fail("failed to connect to socket %s: %s", target, dialReason(err))
+			return nil, expand.Fail("failed to connect to socket %s: %s", target, dialReason(err))
 		}
-		return conn, "", nil
+		return conn, nil
 	}
 	at := strings.LastIndexByte(rest, ':')
 	if at < 0 {
-		return nil, "", expand.Fail("missing port for readsocket %s", rest)
+		return nil, expand.Fail("missing port for readsocket %s", rest)
 	}
 	host, port := strings.Trim(rest[:at], "[]"), rest[at+1:]
 	number, err := net.DefaultResolver.LookupPort(ctx, "tcp", port)
 	if err != nil {
-		return nil, "", expand.Fail("TCP port \"%s\" not found", port)
+		return nil, expand.Fail("TCP port \"%s\" not found", port)
 	}
 	addresses, err := hostAddresses(ctx, world, host)
 	if err != nil {
-		return nil, "", err
+		s.Log("%s", err)
+		return nil, err
 	}
 	last := error(syscall.ECONNREFUSED)
 	for _, a := range addresses {
 		conn, err := world.Dial.Dial(ctx, "tcp", netip.Addr{}, netip.AddrPortFrom(a, uint16(number)).String())
 		if err == nil {
-			return conn, host, nil
+			return conn, nil
 		}
 		last = err
 	}
-	return nil, "", expand.Fail("failed to connect to any address for %s: %s", host, dialReason(last))
+	return nil, expand.Fail("failed to connect to any address for %s: %s", host, dialReason(last))
 }
 
 func dialReason(err error) string {
