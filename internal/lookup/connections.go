@@ -26,15 +26,23 @@ var (
 	ErrHostAgain   = errors.New("Temporary failure in name resolution")
 )
 
-// Dial connects to a host by name or address, trying its addresses in turn. The error is that of the last one, or [ErrUnknownHost], or
-// [ErrHostAgain]; at is the address it is about, if there is one.
+// Dial connects to a host by name or address, trying its addresses in turn; each has its share of the time that ctx leaves. The error is that
+// of the last one, or [ErrUnknownHost], or [ErrHostAgain]; at is the address it is about, if there is one.
 func Dial(ctx context.Context, w *outside.World, host string, port uint16) (conn net.Conn, at netip.Addr, err error) {
 	addresses, err := addresses(ctx, w, host)
 	if err != nil {
 		return nil, at, err
 	}
-	for _, at = range addresses {
-		if conn, err = w.Dial.Dial(ctx, "tcp", netip.Addr{}, netip.AddrPortFrom(at, port).String()); err == nil {
+	for i := range addresses {
+		at = addresses[i]
+		dialling, cancel := context.WithCancel(ctx)
+		if end, ok := ctx.Deadline(); ok {
+			cancel()
+			dialling, cancel = context.WithTimeout(ctx, time.Until(end)/time.Duration(len(addresses)-i))
+		}
+		conn, err = w.Dial.Dial(dialling, "tcp", netip.Addr{}, netip.AddrPortFrom(at, port).String())
+		cancel()
+		if err == nil {
 			return conn, at, nil
 		}
 		if ctx.Err() != nil {

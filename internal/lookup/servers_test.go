@@ -1,12 +1,18 @@
 package lookup
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"net/netip"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"exigo/internal/outside"
 )
 
 func TestParseServer(t *testing.T) {
@@ -97,6 +103,38 @@ func TestEach(t *testing.T) {
 	})
 	if result.Data != "b:1/d/u/p" || !found || err != nil {
 		t.Error(result, found, err)
+	}
+}
+
+// twoAddresses is a DNS that knows an IPv6 address and one of IPv4 for each name, and a network in which nobody answers at the former.
+type twoAddresses struct{ shares *[]time.Duration }
+
+func (twoAddresses) Lookup(_ context.Context, q outside.Question) (outside.Answer, error) {
+	data := map[outside.RRType]string{outside.TypeAAAA: "2001:db8::1", outside.TypeA: "192.0.2.1"}[q.Type]
+	return outside.Answer{Records: []outside.Record{{Type: q.Type, Data: data}}}, nil
+}
+
+func (d twoAddresses) Dial(ctx context.Context, _ string, _ netip.Addr, address string) (net.Conn, error) {
+	end, _ := ctx.Deadline()
+	*d.shares = append(*d.shares, time.Until(end).Round(time.Minute))
+	if address == "192.0.2.1:5" {
+		return nil, syscall.ECONNREFUSED
+	}
+	return nil, context.DeadlineExceeded
+}
+
+// TestDial: an address at which nobody answers leaves time for the others.
+func TestDial(t *testing.T) {
+	var shares []time.Duration
+	d := twoAddresses{&shares}
+	w := &outside.World{DNS: d, Dial: d}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+	defer cancel()
+	if _, at, err := Dial(ctx, w, "h.example", 5); err != syscall.ECONNREFUSED || at.String() != "192.0.2.1" || fmt.Sprint(shares) != "[30m0s 1h0m0s]" {
+		t.Error(at, err, shares)
+	}
+	if _, _, err := Dial(ctx, w, "2001:db8::1", 5); err != context.DeadlineExceeded || shares[2] != time.Hour {
+		t.Error(err, shares)
 	}
 }
 
