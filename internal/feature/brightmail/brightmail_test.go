@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -21,6 +20,7 @@ import (
 	"exigo/internal/expand"
 	"exigo/internal/expand/builtin"
 	"exigo/internal/feature/brightmail/bmiclient"
+	"exigo/internal/lookup/lookuptest"
 	"exigo/internal/mail"
 	"exigo/internal/option"
 	"exigo/internal/route"
@@ -84,14 +84,6 @@ func fakeLibrary() bmiclient.Library {
 		}}
 }
 
-// dialer goes to where the test listens.
-type dialer struct{}
-
-func (dialer) Dial(ctx context.Context, network string, _ netip.Addr, address string) (net.Conn, error) {
-	var d net.Dialer
-	return d.DialContext(ctx, network, address)
-}
-
 const routers = `begin acl
 rcpt:
   accept bmi_optin = ${if eq{$local_part}{x}{strict:one}{}}
@@ -134,7 +126,8 @@ func newBench(t *testing.T, settings string) *bench {
 	t.Helper()
 	b := &bench{T: t, routers: map[string]*config.Instance{}}
 	world := *testkit.NewWorld(t).World
-	world.Dial = dialer{}
+	network := lookuptest.Network()
+	world.Dial, world.DNS = network.Dial, network.DNS
 	f := Feature()
 	words := builtin.Words()
 	words.Variables = append(append(words.Variables, acl.Variables()...), f.Variables...)
@@ -306,7 +299,7 @@ func TestService(t *testing.T) {
 		fmt.Fprintf(w, `{"is_skipped":false,"score":7.5,"required_score":15,"action":%q,"symbols":{"BULK":{"score":7.5},"A":{"score":0}},"message-id":"x"}`, action)
 	}))
 	defer s.Close()
-	b := newBench(t, "bmi_service = "+s.URL+"/checkv2")
+	b := newBench(t, "bmi_service = "+strings.Replace(s.URL, "127.0.0.1", "localhost", 1)+"/checkv2")
 	m := b.message("a@d.example", "x@d.example", "B@d.example")
 	m.Sender, b.scope.Session.HELO = "", "a\r\nX: b"
 	b.room(b.scope, m, "line\n")
@@ -356,6 +349,10 @@ func TestServiceProblems(t *testing.T) {
 		if b.room(b.scope, m, ""); len(b.panicked) != 1 || b.panicked[0] != "bmi error: "+s.URL+": "+want {
 			t.Errorf("%s: %q", want, b.panicked)
 		}
+	}
+	b := newBench(t, "bmi_service = http://us:secret@nosuch.example/x")
+	if b.room(b.scope, b.message("a@d.example"), ""); len(b.panicked) != 1 || b.panicked[0] != "bmi error: http://us:xxxxx@nosuch.example/x: Name or service not known" {
+		t.Errorf("%q", b.panicked)
 	}
 	for _, address := range []string{"/checkv2", "ftp://a.example/", "http://", "http://%zz"} {
 		b := newBench(t, "bmi_service = "+address)

@@ -10,13 +10,14 @@ import (
 	"maps"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
 
 	"exigo/internal/expand"
+	"exigo/internal/lookup"
 	"exigo/internal/mail"
+	"exigo/internal/outside"
 )
 
 // service asks an HTTP service that speaks Rspamd's protocol (POST /checkv2: the message as body, the envelope in header fields, a JSON object
@@ -52,13 +53,7 @@ func (v *service) scan(ctx context.Context, s *expand.Scope, m *mail.Message, bo
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, nil, errors.New("bmi error: bmi_service is no http URL: " + v.service)
 	}
-	client := &http.Client{
-		Transport: &http.Transport{DisableKeepAlives: true, DisableCompression: true,
-			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-				return s.Engine.World.Dial.Dial(ctx, network, netip.Addr{}, address)
-			}},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
+	client := newClient(s.Engine.World)
 	groups := map[string][]string{}
 	for i := range m.Recipients {
 		word, _, _ := strings.Cut(optInOf(&m.Recipients[i]), ":")
@@ -68,7 +63,7 @@ func (v *service) scan(ctx context.Context, s *expand.Scope, m *mail.Message, bo
 	for _, word := range slices.Sorted(maps.Keys(groups)) {
 		found, err := v.check(ctx, client, m, word, groups[word], body)
 		if err != nil {
-			warnings = append(warnings, "bmi error: "+v.service+": "+err.Error())
+			warnings = append(warnings, "bmi error: "+u.Redacted()+": "+reason(err))
 			if ctx.Err() != nil {
 				break
 			}
@@ -78,6 +73,35 @@ func (v *service) scan(ctx context.Context, s *expand.Scope, m *mail.Message, bo
 		verdicts = append(verdicts, servicePrefix+found.encode())
 	}
 	return verdicts, warnings, nil
+}
+
+// reason is an error without the URL, which stands before it.
+func reason(err error) string {
+	var e *url.Error
+	if errors.As(err, &e) {
+		err = e.Err
+	}
+	return err.Error()
+}
+
+// newClient makes a client for a few requests; names of hosts are found as the system finds them.
+func newClient(w *outside.World) *http.Client {
+	return &http.Client{
+		Transport: &http.Transport{DisableKeepAlives: true, DisableCompression: true,
+			DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
+				host, text, err := net.SplitHostPort(address)
+				if err != nil {
+					return nil, err
+				}
+				port, err := lookup.ParsePort(text, 0)
+				if err != nil {
+					return nil, err
+				}
+				conn, _, err := lookup.Dial(ctx, w, host, port)
+				return conn, err
+			}},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 }
 
 // encode makes base64 of a verdict.
