@@ -34,6 +34,7 @@ type place struct {
 
 const (
 	usualPort, usualPortTLS = 389, 636
+	usualHost               = "localhost"
 	usualSocket             = "/var/run/slapd/ldapi"
 )
 
@@ -73,10 +74,11 @@ type connection struct {
 	raw *metered
 }
 
-// metered bounds how much a server may send in answer to one request.
+// metered bounds how much a server may send in answer to one request; late says that it took too long.
 type metered struct {
 	net.Conn
 	left atomic.Int64
+	late atomic.Bool
 }
 
 const maxResult = 16 << 20
@@ -86,6 +88,9 @@ var errTooLarge = errors.New("the result is too large")
 // Read implements io.Reader.
 func (m *metered) Read(b []byte) (int, error) {
 	n, err := m.Conn.Read(b)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		m.late.Store(true)
+	}
 	if m.left.Add(-int64(n)) < 0 {
 		return 0, errTooLarge
 	}
@@ -129,7 +134,7 @@ func (q query) limit(usual time.Duration) time.Duration {
 
 // get gives a connection on which the user of the query is bound. reused says that it was at hand.
 func (c *client) get(ctx context.Context, w *outside.World, main *settings, p place, q query) (conn *connection, reused bool, err error) {
-	key := poolKey(p, q)
+	key := poolKey(main, p, q)
 	for {
 		conn, ok := c.idle.Take(key, w.Clock.Now())
 		if !ok {
@@ -155,8 +160,9 @@ func (c *client) get(ctx context.Context, w *outside.World, main *settings, p pl
 	return nil, false, errors.New(failed + "ldap_bind() returned -1")
 }
 
-func poolKey(p place, q query) string {
-	return strings.Join([]string{p.scheme, p.String(), q.user, q.password}, "\x00")
+// poolKey names connections of which one is as good as another: to a server, as a user, and encrypted in one way, as options may change.
+func poolKey(s *settings, p place, q query) string {
+	return strings.Join([]string{p.scheme, p.String(), q.user, q.password, strconv.FormatBool(s.startTLS), s.requireCert, s.caFile, s.caDir, s.certFile, s.certKey, s.ciphers}, "\x00")
 }
 
 // during runs an operation, which ends with ctx and after the limit.
@@ -196,7 +202,7 @@ func connect(ctx context.Context, w *outside.World, main *settings, p place, q q
 	case p.port > 65535:
 		err = syscall.EINVAL
 	default:
-		raw, _, err = lookup.Dial(dialling, w, cmp.Or(p.host, "localhost"), uint16(p.port))
+		raw, _, err = lookup.Dial(dialling, w, cmp.Or(p.host, usualHost), uint16(p.port))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("failed to bind the LDAP connection to server %s - ldap_bind() returned -1", p)
@@ -250,7 +256,7 @@ func (c *connection) start(ctx context.Context, main *settings, p place, limit t
 
 // tlsConfig makes TLS settings of the main options.
 func (s *settings) tlsConfig(host string) (*tls.Config, error) {
-	t := &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
+	t := &tls.Config{ServerName: cmp.Or(host, usualHost), MinVersion: tls.VersionTLS12}
 	switch strings.ToLower(s.requireCert) {
 	case "", "hard", "demand", "try":
 	default:

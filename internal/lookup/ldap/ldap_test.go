@@ -7,8 +7,10 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	ldapv3 "github.com/go-ldap/ldap/v3"
 
@@ -289,6 +291,16 @@ func TestTooLarge(t *testing.T) {
 		t.Error(n, err)
 	}
 	if _, err := m.Read(make([]byte, 2)); !errors.Is(err, errTooLarge) {
+		t.Error(err)
+	}
+	near.SetReadDeadline(time.Unix(1, 0))
+	if _, err := m.Read(make([]byte, 2)); err == nil || !m.late.Load() {
+		t.Error(err)
+	}
+	// Each referral leads nowhere; there are too many of them.
+	f := &found{}
+	err := (&client{}).refer(t.Context(), lookuptest.Network(), &settings{version: -1}, query{}, slices.Repeat([]string{"ldap://nosuch.example/"}, maxFollowed+1), &ldapv3.SearchRequest{Filter: "(a=b)"}, f, 0)
+	if !isSerious(err) || err.Error() != "LDAP search failed: too many referrals" {
 		t.Error(err)
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")

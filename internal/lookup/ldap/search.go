@@ -23,6 +23,8 @@ type found struct {
 	entries int
 	name    string // of the last entry
 	data    []byte
+	// followed is how many referrals were.
+	followed int
 }
 
 // add adds an entry.
@@ -91,8 +93,11 @@ func (c *client) search(ctx context.Context, w *outside.World, main *settings, p
 	return err
 }
 
-// maxReferrals is how far referrals are followed, as OpenLDAP does.
-const maxReferrals = 5
+// maxReferrals is how far referrals are followed, as OpenLDAP does; maxFollowed is how many, those that lead to further ones together.
+const (
+	maxReferrals = 5
+	maxFollowed  = 50
+)
 
 // run sends the request to one server, and to those that it refers to.
 func (c *client) run(ctx context.Context, w *outside.World, main *settings, p place, q query, request *ldapv3.SearchRequest, f *found, depth int) error {
@@ -108,7 +113,7 @@ func (c *client) run(ctx context.Context, w *outside.World, main *settings, p pl
 		err = conn.during(ctx, q.limit(lookup.QueryTimeout), func() (err error) { result, err = conn.Search(request); return err })
 		code, text, known := codeOf(err)
 		if err == nil || known {
-			c.idle.Keep(poolKey(p, q), conn, w.Clock.Now())
+			c.idle.Keep(poolKey(main, p, q), conn, w.Clock.Now())
 		} else {
 			conn.Close()
 		}
@@ -116,7 +121,7 @@ func (c *client) run(ctx context.Context, w *outside.World, main *settings, p pl
 		case err == nil, code == ldapv3.LDAPResultSizeLimitExceeded, code == ldapv3.LDAPResultNoSuchObject, code == ldapv3.LDAPResultInvalidDNSyntax:
 		case code == ldapv3.LDAPResultReferral && q.follow && depth < maxReferrals:
 			return c.refer(ctx, w, main, q, referralsOf(err), request, f, depth)
-		case reused && !known && ctx.Err() == nil && conn.raw.left.Load() >= 0:
+		case reused && !known && ctx.Err() == nil && conn.raw.left.Load() >= 0 && !conn.raw.late.Load():
 			continue // the connection had died
 		case conn.raw.left.Load() < 0:
 			return errors.New("LDAP search failed: " + errTooLarge.Error())
@@ -132,11 +137,13 @@ func (c *client) run(ctx context.Context, w *outside.World, main *settings, p pl
 		return nil
 	}
 	for _, e := range result.Entries {
-		f.add(e)
+		if f.add(e); len(f.data) > maxResult { // of several servers
+			return serious{errors.New("LDAP search failed: " + errTooLarge.Error())}
+		}
 	}
 	if q.follow && depth < maxReferrals {
 		for _, r := range result.Referrals { // what cannot be reached is left out
-			if err := c.refer(ctx, w, main, q, []string{r}, request, f, depth); isSerious(err) {
+			if err := c.refer(ctx, w, main, q, []string{r}, request, f, depth); isSerious(err) || ctx.Err() != nil {
 				return err
 			}
 		}
@@ -151,6 +158,9 @@ func (c *client) refer(ctx context.Context, w *outside.World, main *settings, q 
 		u, bad := parseURL(text)
 		if bad != nil || u.host == "" || u.scheme != "ldap" && u.scheme != "ldaps" || strings.HasPrefix(u.host, "/") {
 			continue
+		}
+		if f.followed++; f.followed > maxFollowed {
+			return serious{errors.New("LDAP search failed: too many referrals")}
 		}
 		next := *request
 		if u.base != "" {
