@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"time"
 
 	"exigo/internal/deliver"
 	"exigo/internal/expand"
@@ -46,8 +47,8 @@ func (s *Server) calloutTransport(_ context.Context, sc *expand.Scope, name stri
 			limits := t.Limits(sc)
 			return deliver.Together(t, limits, have[0], next) && (limits.MaxRecipients <= 0 || len(have) < limits.MaxRecipients)
 		},
-		Connect: func(ctx context.Context, h *mail.Host) (*smtpclient.Conn, error) {
-			return smtp.Connect(ctx, run, h, smtp.ForCallout)
+		Connect: func(ctx context.Context, h *mail.Host, connect, command time.Duration) (*smtpclient.Conn, error) {
+			return smtp.ConnectToAsk(ctx, run, h, connect, command)
 		},
 	}, nil
 }

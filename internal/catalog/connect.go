@@ -39,7 +39,7 @@ func (s *Server) ConnectTo(ctx context.Context, m *mail.Message, address string)
 		if !h.Address.IsValid() {
 			continue
 		}
-		c, err := smtp.Connect(ctx, run, &h, smtp.ForDelivery)
+		c, err := smtp.Connect(ctx, run, &h)
 		if err == nil {
 			return c, &h, nil
 		}

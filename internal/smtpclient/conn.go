@@ -92,6 +92,9 @@ func (c *Conn) Bind(ctx context.Context) {
 	c.stop = context.AfterFunc(ctx, func() { c.raw.SetDeadline(time.Unix(1, 0)) })
 }
 
+// SetTimeouts gives the connection other timeouts from here on.
+func (c *Conn) SetTimeouts(t Timeouts) { c.timeouts = t }
+
 // Put queues a command without its line end; After flushes with the next Reply.
 func (c *Conn) Put(command string) error {
 	if c.trace != nil {

@@ -53,6 +53,8 @@ type Settings struct {
 	Handshake Handshake
 	// Authenticate runs after EHLO; nil for none. It may leave the connection unauthenticated.
 	Authenticate func(ctx context.Context, c *Conn) error
+	// Clear are the words for what is done in clear text after TLS failed; "" is "delivering unencrypted to H=".
+	Clear string
 	// Log takes lines about what was tried ("TLS session failure: delivering unencrypted to H=...").
 	Log func(line string)
 	// Event, if set, is told of what happens on the connection: "tcp:connect" before there is one, "smtp:connect" with the greeting, "smtp:ehlo"
@@ -115,7 +117,11 @@ func Open(ctx context.Context, s *Settings) (*Conn, error) {
 		s.InClear(e)
 	}
 	if s.Log != nil {
-		s.Log(e.Text + ": delivering unencrypted to H=" + s.Host + " [" + s.Address.String() + "] (not in hosts_require_tls)")
+		words := s.Clear
+		if words == "" {
+			words = "delivering unencrypted to H="
+		}
+		s.Log(e.Text + ": " + words + s.Host + " [" + s.Address.String() + "] (not in hosts_require_tls)")
 	}
 	clear := *s
 	clear.TLS = TLSNever

@@ -38,8 +38,9 @@ type Transport struct {
 	Parameters func(ctx context.Context, host *mail.Host, c *smtpclient.Conn) (mail, rcpt string, ok bool)
 	// Together tells whether an address can share a delivery with those that a held connection has; nil: it cannot.
 	Together func(have []*mail.Address, next *mail.Address) bool
-	// Connect opens a connection up to and with EHLO, TLS and AUTH. The error is a *smtpclient.Error where it can be.
-	Connect func(ctx context.Context, host *mail.Host) (*smtpclient.Conn, error)
+	// Connect opens a connection up to and with EHLO, TLS and AUTH; it may take the time connect for the connection and command for each step after
+	// it. The error is a *smtpclient.Error where it can be.
+	Connect func(ctx context.Context, host *mail.Host, connect, command time.Duration) (*smtpclient.Conn, error)
 }
 
 // Caller makes callouts.
@@ -217,10 +218,14 @@ func (w *work) host(h mail.Host) (r route.CalloutResult, failure string, done bo
 	}
 }
 
+// setUpSteps bounds how many answers a server may delay before MAIL.
+const setUpSteps = 10
+
 // once is one connection to a host.
 func (w *work) once(h mail.Host) (r route.CalloutResult, failure string, done, again bool) {
-	ctx, cancel := context.WithTimeout(w.ctx, w.c.Options.Connect+w.c.Options.Timeout)
-	conn, err := w.t.Connect(ctx, &h)
+	// With TLS that fails there are two connections.
+	ctx, cancel := context.WithTimeout(w.ctx, 2*w.c.Options.Connect+setUpSteps*w.c.Options.Timeout)
+	conn, err := w.t.Connect(ctx, &h, w.c.Options.Connect, w.c.Options.Timeout)
 	expired := ctx.Err() != nil && w.ctx.Err() == nil
 	if err == nil {
 		conn.Bind(w.ctx) // before the end of the other context would end the connection

@@ -54,8 +54,9 @@ func (b *bench) call(t *testing.T, c route.Callout, dialogues ...string) route.C
 	address, done := testkit.NewScripted(t, dialogues...)
 	at := netip.MustParseAddrPort(address)
 	k := &Caller{DB: b.db, Transport: func(context.Context, *expand.Scope, string, *mail.Address) (*Transport, error) {
-		return &Transport{Connect: func(ctx context.Context, h *mail.Host) (*smtpclient.Conn, error) {
+		return &Transport{Connect: func(ctx context.Context, h *mail.Host, connect, command time.Duration) (*smtpclient.Conn, error) {
 			return smtpclient.Open(ctx, &smtpclient.Settings{World: b.world.World, Host: h.Name, Address: at.Addr(), Port: int(at.Port()), DSCP: -1,
+				Timeouts:  smtpclient.Timeouts{Connect: connect, Command: command},
 				HelloName: func(netip.AddrPort) (string, error) { return "myhost.test.ex", nil }})
 		}}, nil
 	}}

@@ -44,7 +44,7 @@ func TestHold(t *testing.T) {
 						return " BODY=8BITMIME", " NOTIFY=NEVER", !test.unfit
 					},
 					Together: func([]*mail.Address, *mail.Address) bool { return test.together },
-					Connect: func(ctx context.Context, h *mail.Host) (*smtpclient.Conn, error) {
+					Connect: func(ctx context.Context, h *mail.Host, _, _ time.Duration) (*smtpclient.Conn, error) {
 						return smtpclient.Open(ctx, &smtpclient.Settings{World: b.world.World, Host: h.Name, Address: at.Addr(), Port: int(at.Port()), DSCP: -1,
 							HelloName: func(netip.AddrPort) (string, error) { return "myhost.test.ex", nil }})
 					}}, nil

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"time"
 
 	"exigo/internal/config"
 	"exigo/internal/expand"
@@ -31,23 +32,44 @@ const (
 )
 
 // Connect opens a connection to a host as the run's transport is configured, ready for MAIL: greeting, EHLO, TLS and
-// authentication are done. Host has its Address; Port 0 is the transport's own. Callouts use it; deliveries do the same.
+// authentication are done, as deliveries do it. Host has its Address; Port 0 is the transport's own.
 // The error is a *smtpclient.Error or a *transport.Error.
-func Connect(ctx context.Context, r *transport.Run, host *mail.Host, p Purpose) (*smtpclient.Conn, error) {
-	s := Of(r.Transport.Instance)
+func Connect(ctx context.Context, r *transport.Run, host *mail.Host) (*smtpclient.Conn, error) {
+	set, err := settingsFor(ctx, r, host, ForDelivery)
+	if err != nil {
+		return nil, err
+	}
+	return smtpclient.Open(ctx, set)
+}
+
+// ConnectToAsk is Connect for a callout, whose own timeouts hold until the connection stands: connect for the connection, command for each step
+// after it. Then they are the transport's.
+func ConnectToAsk(ctx context.Context, r *transport.Run, host *mail.Host, connect, command time.Duration) (*smtpclient.Conn, error) {
+	set, err := settingsFor(ctx, r, host, ForCallout)
+	if err != nil {
+		return nil, err
+	}
+	set.Clear = "callout unencrypted to "
+	usual := set.Timeouts
+	set.Timeouts.Connect, set.Timeouts.Command = connect, command
+	c, err := smtpclient.Open(ctx, set)
+	if err == nil {
+		c.SetTimeouts(usual)
+	}
+	return c, err
+}
+
+// settingsFor are the settings of a connection to a host, with the transport's port if it has none.
+func settingsFor(ctx context.Context, r *transport.Run, host *mail.Host, p Purpose) (*smtpclient.Settings, error) {
 	h := *host
 	if h.Port == 0 {
-		port, err := s.port(r)
+		port, err := Of(r.Transport.Instance).port(r)
 		if err != nil {
 			return nil, err
 		}
 		h.Port = port
 	}
-	set, err := clientSettings(ctx, r, &h, p)
-	if err != nil {
-		return nil, err
-	}
-	return smtpclient.Open(ctx, set)
+	return clientSettings(ctx, r, &h, p)
 }
 
 // clientSettings expands everything that a connection to the host needs. The scope's Host is the host from here on.

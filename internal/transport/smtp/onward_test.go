@@ -32,7 +32,7 @@ func TestOnward(t *testing.T) {
 				t.Fatal(err)
 			}
 			h := run.Addresses[0].Hosts[0]
-			conn, err := Connect(t.Context(), run, &h, ForCallout)
+			conn, err := Connect(t.Context(), run, &h)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -84,7 +84,7 @@ func TestParameters(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			k := newTalk(t, []string{c.greeting + quit}, []string{"a"}, c.options...)
 			h := k.Run.Addresses[0].Hosts[0]
-			conn, err := Connect(t.Context(), k.Run, &h, ForCallout)
+			conn, err := Connect(t.Context(), k.Run, &h)
 			if err != nil {
 				t.Fatal(err)
 			}
