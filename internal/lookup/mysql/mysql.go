@@ -10,6 +10,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -185,12 +186,17 @@ func killed(err error) bool {
 
 // stateful tells statements that change what later ones on the same connection mean. Such a connection is not used again.
 func stateful(query string) bool {
-	word, _, _ := strings.Cut(strings.TrimLeft(query, " \t\r\n("), " ")
-	switch strings.ToUpper(strings.TrimRight(word, ";")) {
-	case "BEGIN", "START", "SET", "USE", "LOCK", "XA", "HANDLER", "PREPARE", "CALL":
-		return true
+	words := strings.Fields(strings.ToUpper(strings.TrimLeft(query, " \t\r\n(")))
+	if len(words) == 0 {
+		return false
 	}
-	return false
+	switch strings.TrimRight(words[0], ";") {
+	case "BEGIN", "START", "SET", "USE", "LOCK", "XA", "HANDLER", "PREPARE", "CALL", "DO", "EXECUTE":
+		return true
+	case "CREATE":
+		return slices.Contains(words[:min(len(words), 4)], "TEMPORARY")
+	}
+	return strings.IndexByte("/#-", words[0][0]) >= 0 // what stands behind a comment is not looked at
 }
 
 // maxResult bounds what a statement may give.

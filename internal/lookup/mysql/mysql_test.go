@@ -167,8 +167,11 @@ func connections(t *testing.T, ask func(context.Context, string) (string, error)
 	if first != id() {
 		t.Error("the connection is not used again")
 	}
-	if _, err := ask(t.Context(), "begin"); err != nil || first == id() {
-		t.Error("a connection in a transaction is used again", err)
+	for _, query := range []string{"begin", "set @a=1", "/* x */ set sql_mode=''", "create or replace temporary table x(a int)"} {
+		first = id()
+		if _, err := ask(t.Context(), query); err != nil || first == id() {
+			t.Error("a connection is used again after", query, err)
+		}
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()

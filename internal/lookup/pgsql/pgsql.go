@@ -115,7 +115,7 @@ type answer struct {
 	tag     string
 	// failure is the message of an error, with the query.
 	failure string
-	// idle says that the session is not in a transaction.
+	// idle says that the session is not in a transaction, and as it was before.
 	idle bool
 }
 
@@ -163,6 +163,7 @@ func (c *connection) query(text string) (a answer, err error) {
 		text = text[:strings.IndexByte(text, 0)]
 	}
 	c.wire.SendQuery(&pgproto3.Query{String: text})
+	altered := false
 	if err := c.wire.Flush(); err != nil {
 		return a, err
 	}
@@ -187,7 +188,10 @@ func (c *connection) query(text string) (a answer, err error) {
 				return a, errTooLarge
 			}
 		case *pgproto3.CommandComplete:
+			altered = altered || alters(string(m.CommandTag))
 			a.complete(string(m.CommandTag))
+		case *pgproto3.ParameterStatus: // set_config() and its like
+			altered = true
 		case *pgproto3.EmptyQueryResponse:
 			a = answer{failure: a.failure}
 		case *pgproto3.ErrorResponse:
@@ -199,10 +203,19 @@ func (c *connection) query(text string) (a answer, err error) {
 		case *pgproto3.CopyOutResponse:
 			return answer{failure: " (PGRES_COPY_OUT) (" + text + ")\n"}, nil
 		case *pgproto3.ReadyForQuery:
-			a.idle = m.TxStatus == 'I'
+			a.idle = m.TxStatus == 'I' && !altered
 			return a, nil
 		}
 	}
+}
+
+// alters tells tags of statements that change what later ones in the same session mean or find.
+func alters(tag string) bool {
+	switch tag {
+	case "SET", "RESET", "PREPARE", "LISTEN", "LOAD", "DECLARE CURSOR", "CREATE TABLE", "CREATE VIEW", "DISCARD ALL": // tables and views may be temporary
+		return true
+	}
+	return false
 }
 
 // complete ends a statement. One that gives no rows takes the place of the one before it.

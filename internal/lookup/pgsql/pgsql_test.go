@@ -155,7 +155,7 @@ func TestServer(t *testing.T) {
 	connections(t, driver, suite.Settings, stop)
 }
 
-// connections are used again, but not in the middle of a transaction, nor when the server is gone.
+// connections are used again, but not in the middle of a transaction or with other settings, nor when the server is gone.
 func connections(t *testing.T, driver *lookup.Driver, settings func(any) any, stop func()) {
 	ask := func(ctx context.Context, query string) (string, error) {
 		r, _, err := driver.Find(ctx, &lookup.Request{World: world(), Settings: settings, Key: query})
@@ -172,9 +172,11 @@ func connections(t *testing.T, driver *lookup.Driver, settings func(any) any, st
 	if first != pid() {
 		t.Error("the connection is not used again")
 	}
-	ask(t.Context(), "begin")
-	if first == pid() {
-		t.Error("a connection in a transaction is used again")
+	for _, query := range []string{"begin", "set search_path to nowhere", "select set_config('application_name', 'x', false)", "create temporary table t(a int)"} {
+		first = pid()
+		if _, err := ask(t.Context(), query); err != nil || first == pid() {
+			t.Error("a connection is used again after", query, err)
+		}
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
