@@ -74,9 +74,10 @@ func (e *Engine) expandTree(s *Scope, text string) (Value, error) {
 	return v, err
 }
 
-// ExpandValue expands a text that has a taint: a tainted one is refused.
+// ExpandValue expands a text that has a taint: a tainted one is refused, and logged.
 func (e *Engine) ExpandValue(s *Scope, text Value) (Value, error) {
 	if text.Tainted {
+		s.Panic("attempt to expand tainted string '%s'", text.S)
 		return Value{}, Fail("attempt to expand tainted string '%s'", text.S)
 	}
 	return e.Expand(s, text.S)

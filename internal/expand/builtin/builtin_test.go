@@ -12,6 +12,7 @@ import (
 
 	"exigo/internal/expand"
 	"exigo/internal/lookup"
+	"exigo/internal/mail"
 	"exigo/internal/outside"
 )
 
@@ -174,5 +175,20 @@ func TestForced(t *testing.T) {
 	}
 	if _, err := s.Engine.Expand(s, "$nosuch"); err == nil || errors.Is(err, expand.ErrForced) {
 		t.Error(err)
+	}
+}
+
+// TestTaintedText: what came from outside is never expanded.
+func TestTaintedText(t *testing.T) {
+	e := testEngine(t)
+	for text, want := range map[string]string{
+		`${expand:$acl_m_bad}`: "", `${sg{a}{a}{$acl_m_bad}}`: "", `${sg{a}{a}{\$1$acl_m_bad}}`: "", `${map{a}{${expand:$acl_m_bad}}}`: "", `${sg{a}{a}{$acl_m_plain}}`: "plain",
+		`${sg{b}{a}{$acl_m_bad}}`: "b", `${sg{$acl_m_bad}{[^a-z]}{}}`: "lcx", `${if eq{$acl_m_bad}{x}{y}{n}}`: "n", `${map{$acl_m_bad}{$item}}`: "${lc::x}",
+	} {
+		s := e.NewScope(context.Background(), nil, nil, &mail.Message{Session: &mail.Session{}, Vars: map[string]mail.Value{"_bad": mail.Taint("${lc::x}"), "_plain": mail.Taint("plain")}})
+		v, err := e.Expand(s, text)
+		if want == "" && (err == nil || !strings.Contains(err.Error(), "attempt to expand tainted string")) || want != "" && (err != nil || v.S != want) {
+			t.Errorf("%s: %q %v", text, v.S, err)
+		}
 	}
 }

@@ -109,7 +109,7 @@ func evalSubstitute(s *expand.Scope, args []expand.Value) (expand.Value, error) 
 				}
 			}
 			s.SetNumbers(captures, subject.Tainted)
-			if text, err = s.Engine.Expand(s, replacement.S); err != nil {
+			if text, err = s.Engine.ExpandValue(s, replacement); err != nil {
 				return expand.Value{}, err
 			}
 		}
