@@ -6,14 +6,18 @@ import (
 	"time"
 )
 
-// maxCached bounds a Cache; a message that makes more look-ups starts afresh.
-const maxCached = 2000
+// maxCached and maxCachedBytes bound a Cache, by its results and by their data; a message that finds more starts afresh.
+const (
+	maxCached      = 2000
+	maxCachedBytes = 8 << 20
+)
 
 // Cache keeps the results of searches for as long as a message (or another piece of work) is at hand (spec 9.8).
 // The zero Cache is ready. It may be shared by goroutines.
 type Cache struct {
 	mu      sync.Mutex
 	results map[cacheKey]cached
+	bytes   int // of data, those that have taken the place of others counted again
 }
 
 type cacheKey struct {
@@ -33,7 +37,7 @@ func (c *Cache) Clear() {
 		return
 	}
 	c.mu.Lock()
-	c.results = nil
+	c.results, c.bytes = nil, 0
 	c.mu.Unlock()
 }
 
@@ -51,11 +55,18 @@ func (c *Cache) get(k cacheKey, r *Request) (cached, bool) {
 func (c *Cache) put(k cacheKey, e cached) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.results == nil {
+	size := len(k.key) + len(e.result.Data)
+	switch {
+	case size > maxCachedBytes:
+		delete(c.results, k)
+		return
+	case c.results == nil:
 		c.results = make(map[cacheKey]cached)
-	} else if len(c.results) >= maxCached {
+	case len(c.results) >= maxCached || c.bytes+size > maxCachedBytes:
 		clear(c.results)
+		c.bytes = 0
 	}
+	c.bytes += size
 	c.results[k] = e
 }
 

@@ -30,7 +30,7 @@ const (
 	Query
 	// AbsoluteFile marks a single-key type whose file must be an absolute path.
 	AbsoluteFile
-	// DoesPartial: partial matching and * and *@ defaults are refused for this type (set for those that must not).
+	// NoPartial: partial matching and the defaults * and *@ are refused for this type.
 	NoPartial
 )
 
@@ -74,7 +74,7 @@ type Request struct {
 	KeyTainted bool
 	// Options are what stood after a comma in the type: "lsearch,ret=full" gives ["ret=full"].
 	Options []string
-	// Settings finds the type's main-section settings, an *S made by its option.Table (nil: none registered).
+	// Settings finds the type's main-section settings, an *S made by its option.Table (nil: none registered). See SettingsOf.
 	Settings func(t any) any
 	// Message is the message at hand, or nil.
 	Message *mail.Message
@@ -85,11 +85,21 @@ type Request struct {
 	Scope any
 }
 
+// SettingsOf returns the settings of the type at work, or fallback where there are none.
+func SettingsOf[S any](r *Request, fallback *S) *S {
+	if r.Settings != nil {
+		if s, ok := r.Settings(fallback).(*S); ok && s != nil {
+			return s
+		}
+	}
+	return fallback
+}
+
 // Result of a search that found something.
 type Result struct {
 	Data string
-	// Clean says that the data is not tainted although it came from the key (dsearch, iplsearch...);
-	// results are untainted when the file is the administrator's, which is the rule.
+	// Tainted says that an outsider may have chosen Data, as where it is the key itself. Data is untainted when the file or server
+	// is the administrator's, which is the rule.
 	Tainted bool
 	// NoCache asks that the result not be kept; Life, if positive, bounds how long it is.
 	NoCache bool

@@ -99,6 +99,19 @@ func TestCache(t *testing.T) {
 	if len(cache.results) > maxCached {
 		t.Errorf("%d results are kept", len(cache.results))
 	}
+	result.Data = strings.Repeat("x", maxCachedBytes/4)
+	for i := range 9 {
+		r.Key = fmt.Sprint("large", i)
+		Search(context.Background(), cache, Type{Driver: d}, r)
+	}
+	if len(cache.results) > 4 || cache.bytes > maxCachedBytes {
+		t.Errorf("%d large results are kept, %d bytes", len(cache.results), cache.bytes)
+	}
+	calls, result.Data = 0, strings.Repeat("x", maxCachedBytes)
+	search(0)
+	r.Key = "too large"
+	search(1)
+	search(1)
 }
 
 // A file that changes is read again; one that does not is not.

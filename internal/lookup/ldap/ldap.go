@@ -78,12 +78,7 @@ func Feature() *feature.Feature {
 
 // find runs a search.
 func (c *client) find(ctx context.Context, r *lookup.Request, k kind) (lookup.Result, bool, error) {
-	main := &settings{version: -1}
-	if r.Settings != nil {
-		if s, ok := r.Settings(main).(*settings); ok && s != nil {
-			main = s
-		}
-	}
+	main := lookup.SettingsOf(r, &settings{version: -1})
 	q, err := parse(r.Key)
 	if err != nil {
 		return lookup.Result{}, false, lookup.Defer(err.Error())

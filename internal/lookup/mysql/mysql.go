@@ -81,12 +81,7 @@ const (
 )
 
 func (c *client) find(ctx context.Context, r *lookup.Request) (lookup.Result, bool, error) {
-	main := &settings{}
-	if r.Settings != nil {
-		if s, ok := r.Settings(main).(*settings); ok && s != nil {
-			main = s
-		}
-	}
+	main := lookup.SettingsOf(r, &settings{})
 	list := lookup.Servers{Name: "MySQL", Option: "mysql_servers"}
 	return list.Each(r, main.servers, func(item, query string) (lookup.Result, bool, error) {
 		server, err := lookup.ParseServer(item, "MySQL")

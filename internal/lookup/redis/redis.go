@@ -113,12 +113,7 @@ type connection struct {
 }
 
 func (c *client) find(ctx context.Context, r *lookup.Request) (lookup.Result, bool, error) {
-	main := &settings{}
-	if r.Settings != nil {
-		if s, ok := r.Settings(main).(*settings); ok && s != nil {
-			main = s
-		}
-	}
+	main := lookup.SettingsOf(r, &settings{})
 	list := lookup.Servers{Name: "Redis", Option: "redis_servers", Bare: true}
 	return list.Each(r, main.servers, func(item, query string) (lookup.Result, bool, error) {
 		s, err := parseServer(item)

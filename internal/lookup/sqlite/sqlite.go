@@ -111,12 +111,7 @@ func file(r *lookup.Request, main *settings) (path, query string, err error) {
 }
 
 func (d *databases) find(ctx context.Context, r *lookup.Request) (lookup.Result, bool, error) {
-	main := &settings{}
-	if r.Settings != nil {
-		if s, ok := r.Settings(main).(*settings); ok && s != nil {
-			main = s
-		}
-	}
+	main := lookup.SettingsOf(r, &settings{})
 	path, query, err := file(r, main)
 	if err != nil {
 		return lookup.Result{}, false, err
