@@ -73,7 +73,11 @@ func (c Catalog) Registry() *config.Registry {
 	for _, d := range c.Lookups {
 		r.Sets = append(r.Sets, d.Settings...)
 	}
-	for _, d := range c.words().Lookups {
+	lookups := slices.Clone(c.Lookups)
+	for _, f := range c.Features {
+		lookups = append(lookups, f.Lookups...)
+	}
+	for _, d := range lookups {
 		if !d.Absent {
 			r.Macros = append(r.Macros, config.Macro{Name: "_HAVE_LOOKUP_" + strings.ToUpper(d.Name), Value: "y", Builtin: true})
 		}
@@ -83,6 +87,9 @@ func (c Catalog) Registry() *config.Registry {
 	}
 	for _, name := range append(slices.Clone(supported), "TLS") { // Exim names the library and TLS itself
 		r.Macros = append(r.Macros, config.Macro{Name: "_HAVE_" + strings.TrimSuffix(strings.ToUpper(name), "()"), Value: "y", Builtin: true})
+	}
+	for _, name := range settled {
+		r.Macros = append(r.Macros, config.Macro{Name: name, Value: "y", Builtin: true})
 	}
 	for _, d := range c.Routers {
 		r.Drivers = append(r.Drivers, config.Driver{Kind: config.Router, Name: d.Name, Options: sets(d.Options), Shown: d.ShownDefault})
@@ -102,6 +109,7 @@ func (c Catalog) macroWords() (r config.MacroWords) {
 	for _, row := range eventlog.SelectorRows() {
 		r.LogSelectors = append(r.LogSelectors, row.Name)
 	}
+	r.LogSelectors = append(r.LogSelectors, "all")
 	w := c.words()
 	for _, v := range w.Variables {
 		if !v.Prefix {
@@ -132,6 +140,9 @@ func sets(s option.Set) []option.Set {
 
 // supported are the words of "Support for:" that belong to no room.
 var supported = []string{"crypteq", "iconv()", "IPv6", "OpenSSL", "move_frozen_messages", "DNSSEC", "I18N", "ESMTP_Limits"}
+
+// settled are predefined macros that depend on how Exim was built (spec 6.9), and not on what there is here.
+var settled = []string{"_CRYPTO_HASH_SHA3", "_HAVE_TRANSPORT_APPEND_MAILDIR", "_HAVE_TRANSPORT_APPEND_MAILSTORE"}
 
 // Support lists the words of -bV's "Support for:" line.
 func (c Catalog) Support() []string {
