@@ -188,9 +188,10 @@ func (p *Program) hostTest(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := p.begin(ctx); err != nil {
+	if err := p.prepare(ctx); err != nil {
 		return err
 	}
+	defer p.finish(ctx)
 	call.Caller.Trusted = true
 	noun := p.Server.Receiver.LocalSession(call)
 	noun.Host, noun.Port, noun.Local = host, port, false
