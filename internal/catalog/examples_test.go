@@ -133,3 +133,89 @@ func sampleValues(t *testing.T, rows []expand.Variable) map[string]expand.Exampl
 	}
 	return values
 }
+
+// TestTaintStays: no word makes text from outside look as if it was the administrator's. What is left of it must still be tainted.
+func TestTaintStays(t *testing.T) {
+	e, err := expand.New(testkit.NewWorld(t).World, Default().words(), expand.Hooks{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := Default().words()
+	var texts []string
+	for _, o := range w.Operators {
+		name := o.Name
+		if o.Underscore {
+			texts = append(texts, "${"+name+"_20:$acl_m_bad}", "${"+name+"_-8_8:$acl_m_bad}", "${"+name+"_sqlite:$acl_m_bad}")
+		}
+		texts = append(texts, "${"+name+":$acl_m_bad}", "${"+name+":$acl_m_list}", "${"+name+":$acl_m_address}", "${"+name+":$acl_m_encoded}")
+	}
+	for _, i := range w.Items {
+		for n := i.Min; n <= min(i.Max, 4); n++ {
+			for at := range n {
+				for _, other := range []string{"20", "x", ":", "md5"} {
+					text := "${" + i.Name
+					for k := range n {
+						text += map[bool]string{true: "{$acl_m_bad}", false: "{" + other + "}"}[k == at]
+					}
+					texts = append(texts, text+"}")
+				}
+			}
+		}
+	}
+	for _, list := range []string{"$acl_m_bad", "$acl_m_list"} {
+		texts = append(texts, "${map{"+list+"}{$item}}", "${map{"+list+"}{<$item>}}", "${filter{"+list+"}{eq{1}{1}}}", "${sort{"+list+"}{lt}{$item}}", "${reduce{"+list+"}{}{$value-$item}}",
+			"${reduce{a}{"+list+"}{$value}}", "${listextract{1}{"+list+"}}", "${listextract{-1}{"+list+"}{<$value>}}", "${extract{1}{:}{"+list+"}}", "${extract{a}{a="+list+"}}",
+			"${if match{"+list+"}{(.*)}{$1}}", "${if match{"+list+"}{.*}{$0}}", "${if forany{"+list+"}{match{$item}{(.*)}}{$1}}", "${if eq{a}{a}{"+list+"}}", "${extract json{1}{[\""+list+"\"]}}",
+			"${if inlist{b}{b:"+list+"}{$value}}"+list, "${sg{"+list+"}{q}{r}}", "${sg{q}{(q)}{\\$1}}"+list, "${if match_address{x@y}{*}{}}"+list, "${env{X}{}{"+list+"}}",
+			"${if forany_json{[\""+list+"\"]}{eq{1}{1}}{}}"+list, "${lookup{x}lsearch{/nonexistent}{$value}{"+list+"}}", "${certextract{x}{$tls_in_peercert}{}{"+list+"}}")
+	}
+	left := 0
+	for _, text := range texts {
+		s := e.NewScope(context.Background(), sampleSettings{}, nil, &mail.Message{Session: &mail.Session{}, Vars: map[string]mail.Value{
+			"_bad": mail.Taint("${lc:x}"), "_list": mail.Taint("${lc::x} : $b : c"), "_address": mail.Taint("$joe ${lc <${x}@$a.b>"), "_encoded": mail.Taint("=?utf-8?q?=24{x}?="),
+		}})
+		v, err := e.Expand(s, text)
+		if err == nil && strings.Contains(v.S, "$") {
+			if left++; !v.Tainted {
+				t.Errorf("%s gives %q, untainted", text, v.S)
+			}
+		}
+	}
+	if left < 100 {
+		t.Errorf("only %d expansions show anything", left)
+	}
+}
+
+// TestVariablesAreTainted: what a client, the DNS or a message says is tainted in every variable that shows it.
+func TestVariablesAreTainted(t *testing.T) {
+	const bad = "${bad}"
+	s := sampleScope(t)
+	c := s.Session
+	c.HostName, c.HostAliases, c.Ident, c.HELO, c.AuthID, c.FailedID, c.AuthSender, c.Command, c.Argument, c.History, c.Login = bad, []string{bad}, bad, bad, bad, bad, bad, "MAIL FROM:"+bad, bad, []string{bad}, bad
+	c.TLS.SNI, c.TLS.PeerDN, c.TLS.ALPN = bad, bad, bad
+	m := s.Message
+	m.Sender, m.RawSender, m.Recipients = bad+"@"+bad, bad, []mail.Recipient{{Address: bad + "@" + bad}}
+	m.EnvID = bad
+	m.Headers = []mail.Header{mail.NewHeader("From: " + bad + "\n"), mail.NewHeader("Subject: " + bad + "\n"), mail.NewHeader("Reply-To: " + bad + "\n")}
+	a := s.Address
+	a.Address, a.LocalPart, a.Domain, a.CasefulLocalPart, a.Prefix, a.PrefixV, a.Suffix, a.SuffixV = bad+"@"+bad, bad, bad, bad, bad, bad, bad, bad
+	a.Parent.Address, a.Parent.LocalPart, a.Parent.Domain = bad+"@"+bad, bad, bad
+	s.Host.Name, s.Outgoing = bad, &mail.TLS{PeerDN: bad, SNI: bad}
+	shown := 0
+	for _, row := range Default().words().Variables {
+		name := row.Name
+		if row.Prefix {
+			name = sampleNames[row.Name]
+		}
+		v, err := s.Engine.Expand(s, "$"+name)
+		if err != nil || !strings.Contains(v.S, bad) {
+			continue
+		}
+		if shown++; !v.Tainted {
+			t.Errorf("$%s is %q, untainted", name, v.S)
+		}
+	}
+	if shown < 30 {
+		t.Errorf("only %d variables show anything", shown)
+	}
+}

@@ -34,10 +34,22 @@ func portText(port int, unset string) (expand.Value, error) {
 	return integer(port)
 }
 
+// authenticatedID is tainted unless it is the login name of a local user who submitted the message.
+func authenticatedID(s *expand.Scope) (expand.Value, error) {
+	c := s.Session
+	if c == nil {
+		return expand.Value{}, nil
+	}
+	if c.Authenticator == "" && (c.AuthID == c.Login || s.Message != nil && c.AuthID == s.Message.OriginatorLogin) {
+		return text(c.AuthID)
+	}
+	return outsiders(c.AuthID)
+}
+
 // sessionVariables tell where the message comes from.
 func sessionVariables() []expand.Variable {
 	rows := []expand.Variable{
-		fromSession("authenticated_id", "", "Who the client is, as the authenticator says.", func(c *mail.Session) (expand.Value, error) { return text(c.AuthID) }),
+		fromSession("authenticated_id", "", "Who the client is, as the authenticator says.", nil),
 		fromSession("authenticated_fail_id", "", "Who the client failed to be.", func(c *mail.Session) (expand.Value, error) { return outsiders(c.FailedID) }),
 		fromSession("authenticated_sender", "", "The AUTH= parameter of MAIL.", func(c *mail.Session) (expand.Value, error) { return outsiders(c.AuthSender) }),
 		fromSession("authentication_failed", "0", "1 if an AUTH command failed.", func(c *mail.Session) (expand.Value, error) { return flag(c.FailedID != "") }),
@@ -61,11 +73,13 @@ func sessionVariables() []expand.Variable {
 		fromSession("sender_ident", "", "The RFC 1413 answer, or the login of the caller.", func(c *mail.Session) (expand.Value, error) { return outsiders(c.Ident) }),
 		fromSession("smtp_command", "", "The SMTP command at hand.", func(c *mail.Session) (expand.Value, error) { return outsiders(c.Command) }),
 		fromSession("smtp_command_argument", "", "Its argument.", func(c *mail.Session) (expand.Value, error) { return outsiders(c.Argument) }),
-		fromSession("smtp_command_history", "", "The last commands.", func(c *mail.Session) (expand.Value, error) { return text(strings.Join(c.History, ",")) }),
+		fromSession("smtp_command_history", "", "The last commands.", func(c *mail.Session) (expand.Value, error) { return outsiders(strings.Join(c.History, ",")) }),
 		fromSession("smtp_notquit_reason", "", "Why the session ends without QUIT.", func(c *mail.Session) (expand.Value, error) { return text(c.NotQuitReason) }),
 	}
 	for i := range rows {
 		switch rows[i].Name {
+		case "authenticated_id":
+			rows[i].Get = authenticatedID
 		case "sender_fullhost":
 			rows[i].Get = func(s *expand.Scope) (expand.Value, error) { return hostText(s, fullHost) }
 		case "sender_rcvhost":
