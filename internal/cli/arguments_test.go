@@ -49,6 +49,12 @@ func TestParseArguments(t *testing.T) {
 		{"exim -d-all+dns -bt x@y", ModeTest, "", func(a *Arguments) bool { return a.Debug && a.DebugSpec == "-all+dns" }},
 		{"exim -Tqt 3m/15m/2d -q", ModeQueueRun, "", func(a *Arguments) bool { return len(a.QueueTimes) == 3 && a.QueueTimes[2] == 48*time.Hour }},
 		{"exim -bmalware /x", ModeScan, "", func(a *Arguments) bool { return a.ScanFile == "/x" }}, {"exim -bmalware", ModeNone, "", nil},
+		{"exim -atrn mx.isp.example a.example,b.example", ModeFetch, "", func(a *Arguments) bool {
+			return a.HostAddress == "mx.isp.example" && a.Domains == "a.example,b.example"
+		}},
+		{"exim -atrn mx.isp.example", ModeNone, "", nil},
+		{"exim -MCG low -odq x@y", ModeSubmit, "", func(a *Arguments) bool { return a.Submission.QueueName == "low" && a.Operands[0] == "x@y" }},
+		{"exim -ps -bt x@y", ModeTest, "", func(a *Arguments) bool { return a.Perl == "s" }},
 		{"exim -z a log line", ModeLogLine, "", func(a *Arguments) bool { return a.LogLine == "a log line" }},
 		{"exim", ModeHelp, "", nil},
 		{"exim -- -bd", ModeSubmit, "", func(a *Arguments) bool { return a.Operands[0] == "-bd" }},

@@ -32,7 +32,7 @@ func (p *Program) fetch(ctx context.Context) error {
 	}
 	defer c.Close()
 	var refused *atrn.Refused
-	switch err := atrn.Ask(ctx, c, p.Arguments.Domains); {
+	switch err := atrn.Ask(c, p.Arguments.Domains); {
 	case errors.As(err, &refused) && refused.Code == 453: // there is no mail
 		c.Quit()
 		fmt.Fprintf(p.Stdout, "%s\n", refused.Text)

@@ -7,7 +7,6 @@
 package atrn
 
 import (
-	"context"
 	"net/netip"
 	"strings"
 
@@ -188,7 +187,7 @@ func (e *Refused) Error() string { return e.Text }
 
 // Ask asks the provider for the mail of the domains, all that are the customer's if there are none, on a connection that is ready for MAIL. The
 // provider is the client from there on; its first command waits for our greeting. The error is a *Refused or one of the connection.
-func Ask(_ context.Context, c *smtpclient.Conn, domains string) error {
+func Ask(c *smtpclient.Conn, domains string) error {
 	command := "ATRN"
 	if domains = strings.Join(strings.FieldsFunc(domains, func(r rune) bool { return r == ' ' || r == ',' || r < ' ' }), ","); domains != "" {
 		command += " " + domains

@@ -235,7 +235,7 @@ func TestCustomer(t *testing.T) {
 				t.Fatal(problem)
 			}
 			defer c.Close()
-			if err = atrn.Ask(ctx, c, "a.test, b.test"); err != nil {
+			if err = atrn.Ask(c, "a.test, b.test"); err != nil {
 				c.Quit()
 				return
 			}
