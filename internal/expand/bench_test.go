@@ -57,6 +57,8 @@ func TestAllocations(t *testing.T) {
 		"$domain", "${local_part}@$domain", "$sender_address_domain", "/var/mail/$domain/$local_part", "${lc:$local_part}@${uc:$domain}",
 		"${if eq{$domain}{mail.example}{yes}{no}}", "${if and{{eq{$domain}{mail.example}}{def:local_part}}{$local_part}{no}}",
 		"${if match{$domain}{^mail\\.}{yes}{no}}", "${if match{$domain}{^([a-z]+)\\.}{$1}{no}}", "${extract{1}{.}{$domain}}", "${length_3:$domain}",
+		"${filter{a:b:c}{!eq{$item}{b}}}", "${reduce{3:0:9:4}{0}{${if >{$item}{$value}{$item}{$value}}}}", "${listextract{2}{x:42:99}}", "${listcount:a:b:$domain}",
+		"${if inlist{b}{a:b:c}{$value}{no}}", "${if forany{a:b}{eq{$item}{b}}{y}{n}}", "${eval:1+2*3}", "${if or{{eq{$domain}{x}}{bool{yes}}}{$local_part}}", "${quote:$local_part}",
 		"${substr{0}{4}{$domain}}", "${if >{5}{3}{$domain}}", "/var/mail/${lc:$domain}/${extract{1}{-}{$local_part}{$value}fail}",
 	} {
 		evaluate := func() {

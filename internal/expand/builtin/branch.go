@@ -297,14 +297,20 @@ func evalListExtract(s *expand.Scope, it *syntax.Item) (expand.Value, error) {
 	if err != nil {
 		return s.Branches(it, false, expand.Value{}) // larger than any list
 	}
-	_, items := expand.SplitList(list.S)
 	if n < 0 {
-		n += len(items) + 1
+		n += countItems(list.S) + 1
 	}
-	if n < 1 || n > len(items) {
-		return s.Branches(it, false, expand.Value{})
+	elements := expand.NewElements(list.S)
+	for ; n > 0; n-- {
+		item, ok := elements.Next()
+		if !ok {
+			break
+		}
+		if n == 1 {
+			return s.Branches(it, true, expand.Value{S: item, Tainted: list.Tainted})
+		}
 	}
-	return s.Branches(it, true, expand.Value{S: items[n-1], Tainted: list.Tainted})
+	return s.Branches(it, false, expand.Value{})
 }
 
 func evalEnv(s *expand.Scope, it *syntax.Item) (expand.Value, error) {

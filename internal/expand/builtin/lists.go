@@ -48,25 +48,35 @@ func listItems() []expand.LazyItem {
 	}
 }
 
-// eachItem calls do for each item of the list with $item set, and restores it.
-func eachItem(s *expand.Scope, list expand.Value, do func(separator byte, item string) error) error {
-	saved := s.Item
-	defer func() { s.Item = saved }()
-	elements := expand.NewElements(list.S)
-	for {
-		item, ok := elements.Next()
-		if !ok {
-			return nil
-		}
-		if err := s.Spend(1); err != nil {
-			return err
-		}
-		s.Item = expand.Value{S: item, Tainted: list.Tainted}
-		if err := do(elements.Separator, item); err != nil {
-			return err
-		}
-	}
+// itemLoop goes through the items of a list with $item set to each, and restores it at the end.
+type itemLoop struct {
+	scope    *expand.Scope
+	elements expand.Elements
+	tainted  bool
+	saved    expand.Value
+	item     string
+	err      error // why the loop ended early
 }
+
+func loopItems(s *expand.Scope, list expand.Value) itemLoop {
+	return itemLoop{scope: s, elements: expand.NewElements(list.S), tainted: list.Tainted, saved: s.Item}
+}
+
+// next goes to the next item. It is false at the end and when the evaluation is given up.
+func (l *itemLoop) next() bool {
+	item, ok := l.elements.Next()
+	if !ok {
+		return false
+	}
+	if l.err = l.scope.Spend(1); l.err != nil {
+		return false
+	}
+	l.item = item
+	l.scope.Item = expand.Value{S: item, Tainted: l.tainted}
+	return true
+}
+
+func (l *itemLoop) end() { l.scope.Item = l.saved }
 
 func evalFilter(s *expand.Scope, it *syntax.Item) (expand.Value, error) {
 	list, err := s.Text(it.Args[0])
@@ -76,15 +86,21 @@ func evalFilter(s *expand.Scope, it *syntax.Item) (expand.Value, error) {
 	var out []byte
 	first := true
 	numbers := s.Numbers
-	err = eachItem(s, list, func(separator byte, item string) error {
-		yes, err := s.Condition(it.Test)
-		if err == nil && yes {
-			out = expand.AppendElement(out, first, separator, item)
+	loop := loopItems(s, list)
+	for err == nil && loop.next() {
+		var yes bool
+		if yes, err = s.Condition(it.Test); err != nil {
+			err = expand.Inside(err, " inside \"filter\" condition")
+		} else if yes {
+			out = expand.AppendElement(out, first, loop.elements.Separator, loop.item)
 			first = false
 		}
-		return expand.Inside(err, " inside \"filter\" condition")
-	})
+	}
+	loop.end()
 	s.Numbers = numbers
+	if err == nil {
+		err = loop.err
+	}
 	return expand.Value{S: string(out), Tainted: list.Tainted}, err
 }
 
@@ -95,17 +111,24 @@ func evalMap(s *expand.Scope, it *syntax.Item) (expand.Value, error) {
 	}
 	var out []byte
 	first, tainted := true, false
-	err = eachItem(s, list, func(separator byte, _ string) error {
-		v, err := s.Text(it.Args[1])
-		if err == nil {
-			out = expand.AppendElement(out, first, separator, v.S)
+	loop := loopItems(s, list)
+	for err == nil && loop.next() {
+		var v expand.Value
+		if v, err = s.Text(it.Args[1]); err == nil {
+			out = expand.AppendElement(out, first, loop.elements.Separator, v.S)
 			first, tainted = false, tainted || v.Tainted
 			if len(out) > maxList {
 				err = expand.Fail("the result of the expansion is too large")
 			}
 		}
-		return expand.Inside(err, it.Inside())
-	})
+		if err != nil {
+			err = expand.Inside(err, it.Inside())
+		}
+	}
+	loop.end()
+	if err == nil {
+		err = loop.err
+	}
 	return expand.Value{S: string(out), Tainted: tainted}, err
 }
 
@@ -118,11 +141,16 @@ func evalReduce(s *expand.Scope, it *syntax.Item) (expand.Value, error) {
 	}
 	saved := s.Value
 	s.Value = args[1]
-	err = eachItem(s, args[0], func(byte, string) error {
-		v, err := s.Text(it.Args[2])
-		s.Value = v
-		return expand.Inside(err, it.Inside())
-	})
+	loop := loopItems(s, args[0])
+	for err == nil && loop.next() {
+		if s.Value, err = s.Text(it.Args[2]); err != nil {
+			err = expand.Inside(err, it.Inside())
+		}
+	}
+	loop.end()
+	if err == nil {
+		err = loop.err
+	}
 	result := s.Value
 	s.Value = saved
 	return result, err
@@ -140,20 +168,25 @@ func evalSort(s *expand.Scope, it *syntax.Item) (expand.Value, error) {
 	var elements []element
 	separator := byte(':')
 	tainted := args[0].Tainted
-	err = eachItem(s, args[0], func(sep byte, item string) error {
-		separator = sep
-		if err := s.Spend(sortSteps); err != nil {
-			return err
+	loop := loopItems(s, args[0])
+	for err == nil && loop.next() {
+		separator = loop.elements.Separator
+		if err = s.Spend(sortSteps); err != nil {
+			break
 		}
-		key, err := s.Text(it.Args[2])
-		elements = append(elements, element{item, key.S})
+		var key expand.Value
+		key, err = s.Text(it.Args[2])
+		elements = append(elements, element{loop.item, key.S})
 		if e := (*expand.Error)(nil); errors.As(err, &e) && s.Spend(0) == nil {
 			inner := *e
 			inner.Text = "field-extract in sort: \"" + it.Args[2].Source + "\""
-			return &inner
+			err = &inner
 		}
-		return err
-	})
+	}
+	loop.end()
+	if err == nil {
+		err = loop.err
+	}
 	if err != nil {
 		return expand.Value{}, err
 	}
@@ -255,12 +288,7 @@ func listOperators() []expand.Operator {
 		{
 			Name: "listcount", Doc: "Counts the items of a list.",
 			Apply: func(s *expand.Scope, _ string, subject expand.Value) (expand.Value, error) {
-				n := 0
-				for list := expand.NewElements(subject.S); ; n++ {
-					if _, ok := list.Next(); !ok {
-						return expand.Value{S: strconv.Itoa(n)}, nil
-					}
-				}
+				return expand.Value{S: strconv.Itoa(countItems(subject.S))}, nil
 			},
 			Examples: []expand.Example{{In: `${listcount:a:b:c}`, Out: "3"}, {In: `${listcount:}`, Out: "0"}, {In: `${listcount:<,a,b}`, Out: "2"}},
 		},
@@ -271,6 +299,14 @@ func listOperators() []expand.Operator {
 				{In: `${listnamed_x:nope}`, Err: `bad suffix on "list" operator`},
 			},
 		},
+	}
+}
+
+func countItems(list string) (n int) {
+	for elements := expand.NewElements(list); ; n++ {
+		if _, ok := elements.Next(); !ok {
+			return n
+		}
 	}
 }
 
