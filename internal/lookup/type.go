@@ -33,6 +33,10 @@ type Type struct {
 // ParseType reads a lookup type. Errors are worded as Exim words them. A "net-" prefix (host lists) is the caller's.
 func ParseType(drivers map[string]*Driver, text string) (Type, error) {
 	t := Type{Partial: -1}
+	if d := drivers[text]; d != nil && !d.Absent { // most are that simple
+		t.Driver = d
+		return t, nil
+	}
 	rest := text
 	if strings.HasPrefix(rest, "partial") {
 		after, ok := t.parsePartial(rest[len("partial"):])

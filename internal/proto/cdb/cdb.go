@@ -74,7 +74,7 @@ func NewReader(r io.ReaderAt, size int64) (*Reader, error) {
 	return c, nil
 }
 
-// NewMemoryReader reads a database that is in memory, as a mapped file is.
+// NewMemoryReader reads a database that is in memory, as a mapped file is. Values are parts of data, which nobody may change.
 func NewMemoryReader(data []byte) (*Reader, error) {
 	c := &Reader{data: data, size: int64(len(data))}
 	if c.size < headerSize {
@@ -185,7 +185,7 @@ func (c *Reader) record(at int64, key []byte) ([]byte, bool, error) {
 		if string(c.data[at+8:start]) != string(key) {
 			return nil, false, nil
 		}
-		return append(make([]byte, 0, valueLen), c.data[start:end]...), true, nil
+		return c.data[start:end:end], true, nil
 	}
 	stored := make([]byte, keyLen)
 	if err := c.read(stored, at+8); err != nil || string(stored) != string(key) {
