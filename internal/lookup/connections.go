@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"strconv"
 	"sync"
-	"syscall"
 	"time"
 
 	"exigo/internal/outside"
@@ -151,27 +150,6 @@ func (p *Connections[C]) Close() {
 		i.connection.Close()
 	}
 	p.idle = nil
-}
-
-// Alive tells whether a connection that is not in use still stands: a server that has closed it, or has sent what nobody asked for, is not to be
-// asked again on it.
-func Alive(conn net.Conn) bool {
-	s, ok := conn.(syscall.Conn)
-	if !ok {
-		return true
-	}
-	raw, err := s.SyscallConn()
-	if err != nil {
-		return false
-	}
-	alive := false
-	err = raw.Read(func(fd uintptr) bool {
-		var b [1]byte
-		_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		alive = errors.Is(err, syscall.EAGAIN)
-		return true
-	})
-	return err == nil && alive
 }
 
 // Until makes the end of ctx, and the passing of limit, end what is done with conn: its deadline is set. stop must be called when it is

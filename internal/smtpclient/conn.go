@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"exigo/internal/mail"
+	"exigo/internal/outside"
 	"exigo/internal/proto/smtp"
 )
 
@@ -291,7 +292,7 @@ func (c *Conn) Usable() bool {
 	if c.dead || c.pending != 0 || c.r.Buffered() != 0 {
 		return false
 	}
-	return quiet(c.raw)
+	return outside.Quiet(c.raw)
 }
 
 // SetEvent makes another delivery hear of the connection's end: one that took it over.

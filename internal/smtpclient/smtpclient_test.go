@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"exigo/internal/mail"
+	"exigo/internal/outside"
 	"exigo/internal/proto/smtp"
 	"exigo/internal/testkit"
 )
@@ -258,7 +259,7 @@ func TestPool(t *testing.T) {
 // waitReadable waits until the server has said or done something.
 func waitReadable(t *testing.T, c *Conn) {
 	t.Helper()
-	for i := 0; quiet(c.raw); i++ {
+	for i := 0; outside.Quiet(c.raw); i++ {
 		if i > 1000 {
 			t.Fatal("the server is silent")
 		}

@@ -65,7 +65,7 @@ func (c *client) find(ctx context.Context, r *lookup.Request) (lookup.Result, bo
 func (c *client) ask(ctx context.Context, w *outside.World, p place, query string) (answer, error) {
 	key := p.key()
 	conn, ok := c.idle.Take(key, w.Clock.Now())
-	for ok && !lookup.Alive(conn.raw) {
+	for ok && !outside.Quiet(conn.raw) {
 		conn.Close()
 		conn, ok = c.idle.Take(key, w.Clock.Now())
 	}

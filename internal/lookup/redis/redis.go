@@ -196,7 +196,7 @@ func (c *client) exchange(ctx context.Context, w *outside.World, s server, comma
 	defer cancel()
 	key := strings.Join([]string{s.String(), s.database, s.password}, "\x00")
 	conn, ok := c.idle.Take(key, w.Clock.Now())
-	for ok && !lookup.Alive(conn.Conn) {
+	for ok && !outside.Quiet(conn.Conn) {
 		conn.Close()
 		conn, ok = c.idle.Take(key, w.Clock.Now())
 	}

@@ -1,12 +1,13 @@
-package smtpclient
+package outside
 
 import (
 	"net"
 	"syscall"
 )
 
-// quiet tells whether an idle connection is open and has nothing to read. Below TLS any byte counts as something.
-func quiet(conn net.Conn) bool {
+// Quiet tells whether an idle connection is open and has nothing to read: what a server sent unasked, or its end, is no state to go on from.
+// Below TLS any byte counts as something. A connection that cannot be looked at is taken to be quiet.
+func Quiet(conn net.Conn) bool {
 	if t, ok := conn.(interface{ NetConn() net.Conn }); ok {
 		conn = t.NetConn()
 	}
