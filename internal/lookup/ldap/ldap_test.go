@@ -68,7 +68,7 @@ func TestParse(t *testing.T) {
 			t.Errorf("%s:\n got %s\nwant %s", in, got, want)
 		}
 	}
-	for in, want := range map[string]string{`user=a pass="x y" ldap://h/`: `user=a pass=*** ldap://h/`, "PASS=secret": "PASS=***", "ldap://h/pass=x": "ldap://h/pass=x", "pass= ldap:///": "pass= ldap:///"} {
+	for in, want := range map[string]string{`user=a pass="x y" ldap://h/`: `user=a pass=*** ldap://h/`, "PASS=secret": "PASS=***", "ldap://h/pass=x": "ldap://h/pass=x", "pass= ldap:///": "pass= ldap:///", "passwd=x ldap:///": "passwd=*** ldap:///", `user="pass=x" pass=x ldap://h/`: `user="pass=x" pass=*** ldap://h/`} {
 		if got := conceal(in); got != want {
 			t.Errorf("%s: %s", in, got)
 		}

@@ -96,15 +96,19 @@ func dequote(text string) (value, rest string) {
 	return b.String(), ""
 }
 
-// conceal replaces the password.
+// conceal replaces the password, also where the word for it is not quite right.
 func conceal(text string) string {
 	list, _, _ := cut(text)
+	done := ""
 	for _, s := range list {
-		if strings.EqualFold(s.name, "pass=") && s.value != "" {
-			text = strings.Replace(text, s.text, s.name+"***", 1)
+		before, after, _ := strings.Cut(text, s.text)
+		shown := s.text
+		if prefixFold(s.name, "pass") && s.value != "" {
+			shown = s.name + "***"
 		}
+		done, text = done+before+shown, after
 	}
-	return text
+	return done + text
 }
 
 // parse reads a query. Its errors are Exim's.
