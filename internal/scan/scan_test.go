@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"exigo/internal/acl"
 	"exigo/internal/feature"
@@ -123,6 +125,35 @@ func TestReason(t *testing.T) {
 	}
 	if got := scan.Reason(fmt.Errorf("x: %w", os.ErrDeadlineExceeded)); got != scan.TimedOut {
 		t.Error(got)
+	}
+}
+
+// slow is a network in which nobody answers; it notes how long that may take.
+type slow struct{ allowed []time.Duration }
+
+func (d *slow) Dial(ctx context.Context, _ string, _ netip.Addr, _ string) (net.Conn, error) {
+	end, _ := ctx.Deadline()
+	d.allowed = append(d.allowed, time.Until(end))
+	return nil, context.DeadlineExceeded
+}
+
+// TestSlow: a daemon that does not answer leaves time for the next one.
+func TestSlow(t *testing.T) {
+	d := &slow{}
+	b := bench(t, func(r *acl.Run, _ *scan.Copy) {
+		ctx, cancel := context.WithTimeout(r.Ctx, time.Hour)
+		defer cancel()
+		world := *r.Scope.Engine.World
+		world.Dial = d
+		r.Scope.Engine.World = &world
+		server, _ := scan.ParseServer("192.0.2.1 5-6")
+		if _, err := server.Dial(ctx, r.Scope); err == nil || err.Error() != "failed to connect to any address for 192.0.2.1: Connection timed out" {
+			t.Error(err)
+		}
+	})
+	b.Run("accept look = 1")
+	if len(d.allowed) != 2 || max(d.allowed[0], d.allowed[1]) > 5*time.Second {
+		t.Error(d.allowed)
 	}
 }
 

@@ -74,7 +74,7 @@ func (c *Conn) CloseWrite() error {
 	return nil
 }
 
-// Dial connects to the server, within the context's time. $callout_address becomes the address that is tried. The error is worded for logs:
+// Dial connects to the server, within the context's time; no address takes more than five seconds. $callout_address becomes the address that is tried. The error is worded for logs:
 // what could not be connected to, and why.
 func (v Server) Dial(ctx context.Context, s *expand.Scope) (*Conn, error) {
 	c, err := v.dial(ctx, s)
@@ -119,9 +119,14 @@ func (v Server) dial(ctx context.Context, s *expand.Scope) (*Conn, error) {
 	return nil, fmt.Errorf("failed to connect to any address for %s: %s", v.Host, Reason(last))
 }
 
+// connectTimeout is how long one attempt to connect takes at most, as with Exim: a daemon is near, and there may be another one to ask.
+const connectTimeout = 5 * time.Second
+
 func dialOne(ctx context.Context, s *expand.Scope, network, address, shown string) (*Conn, error) {
 	s.SetExtra("callout_address", mail.Clean(shown))
-	c, err := s.Engine.World.Dial.Dial(ctx, network, netip.Addr{}, address)
+	connecting, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	c, err := s.Engine.World.Dial.Dial(connecting, network, netip.Addr{}, address)
 	if err != nil {
 		return nil, err
 	}
