@@ -204,9 +204,12 @@ func (p *Program) hostTest(ctx context.Context) error {
 			s eventlog.Stream
 			n string
 		}{{eventlog.Main, "LOG: "}, {eventlog.Panic, "PANIC LOG: "}}
+		if id != "" {
+			id += " "
+		}
 		for _, l := range names {
 			if to&l.s != 0 {
-				fmt.Fprintf(p.Stderr, "%s%s\n", l.n, text)
+				fmt.Fprintf(p.Stderr, "%s%s%s\n", l.n, id, text)
 				return
 			}
 		}
