@@ -14,9 +14,8 @@ import (
 	"os"
 	"runtime"
 
+	"exigo/internal/coprocess"
 	"exigo/internal/feature/brightmail/bmiclient"
-
-	"golang.org/x/sys/unix"
 )
 
 func main() {
@@ -25,30 +24,13 @@ func main() {
 		os.Exit(64)
 	}
 	runtime.LockOSThread() // a library may keep state by thread
-	out, err := ownOutput()
+	requests, answers, err := coprocess.Streams()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "exigo-bmi:", err)
 		os.Exit(71)
 	}
-	if err := bmiclient.Serve(bufio.NewReader(os.Stdin), out, open(bmiclient.Setup{Version: os.Args[1], Libraries: os.Args[2:]})); err != nil {
+	if err := bmiclient.Serve(bufio.NewReader(requests), answers, open(bmiclient.Setup{Version: os.Args[1], Libraries: os.Args[2:]})); err != nil {
 		fmt.Fprintln(os.Stderr, "exigo-bmi:", err)
 		os.Exit(76)
 	}
-}
-
-// ownOutput takes the standard output for the answers alone: what the library may print goes nowhere.
-func ownOutput() (*os.File, error) {
-	fd, err := unix.FcntlInt(1, unix.F_DUPFD_CLOEXEC, 3)
-	if err != nil {
-		return nil, err
-	}
-	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer null.Close()
-	if err := unix.Dup3(int(null.Fd()), 1, 0); err != nil {
-		return nil, err
-	}
-	return os.NewFile(uintptr(fd), "answers"), nil
 }

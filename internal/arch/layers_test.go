@@ -11,7 +11,7 @@ import (
 // refuses cycles), never of a higher one. A name that ends in /* stands for all packages below; a longer name goes before a shorter one.
 func layers() [][]string {
 	return [][]string{
-		{"option", "wire"},
+		{"option", "wire", "coprocess"},
 		{"proto/*", "regex"},
 		{"mail", "outside"},
 		{"lookup", "lookup/linefile", "expand/syntax"},

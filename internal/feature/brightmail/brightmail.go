@@ -12,6 +12,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"exigo/internal/acl"
@@ -49,6 +50,7 @@ func Feature() *feature.Feature {
 	b := &room{pool: &bmiclient.Pool{}}
 	return &feature.Feature{
 		Name: "brightmail", Support: "Experimental_Brightmail", Macros: []string{"_HAVE_BRIGHTMAIL"},
+		Start:     b.begin,
 		Doc:       "Per-recipient verdicts of Brightmail AntiSpam or of an HTTP service.",
 		Options:   []option.Set{mainOptions(), routerOptions()},
 		Variables: b.variables(),
@@ -133,7 +135,18 @@ func optIn(r *acl.Run, argument mail.Value) acl.Verdict {
 }
 
 // room is the room at work; it keeps the library's processes.
-type room struct{ pool *bmiclient.Pool }
+type room struct {
+	pool *bmiclient.Pool
+	// environment is what the configuration leaves to them.
+	environment atomic.Pointer[[]string]
+}
+
+// begin notes the environment of the configuration that is in force from now on.
+func (b *room) begin(_ context.Context, at feature.Beginning) error {
+	environment := at.Config.Environment()
+	b.environment.Store(&environment)
+	return nil
+}
 
 // panicLog writes to main and panic log.
 func panicLog(s *expand.Scope, text string) {

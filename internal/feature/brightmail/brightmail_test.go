@@ -254,7 +254,7 @@ func TestLibraryRequest(t *testing.T) {
 		t.Errorf("%q", b.panicked)
 	}
 	b.scope.Session.Host = netip.Addr{}
-	for body, want := range map[string]string{"FAIL": "bmi error [loc 2 type 1]: failed.", "EXIT": "bmi error: exigo-bmi: EOF"} {
+	for body, want := range map[string]string{"FAIL": "bmi error [loc 2 type 1]: failed.", "EXIT": "bmi error: brightmail.test: EOF"} {
 		m := b.message("default@d.example")
 		b.room(b.scope, m, body)
 		if len(b.panicked) != 1 || b.panicked[0] != want || len(mail.State[state](&m.Bag).verdicts) != 0 {

@@ -15,11 +15,20 @@ import (
 // library is Brightmail's client library, in a process of its own.
 type library struct {
 	*settings
-	pool *bmiclient.Pool
+	pool        *bmiclient.Pool
+	environment []string
+}
+
+func (b *room) library(o *settings) *library {
+	l := &library{settings: o, pool: b.pool}
+	if e := b.environment.Load(); e != nil {
+		l.environment = *e
+	}
+	return l
 }
 
 func (l *library) setup() bmiclient.Setup {
-	return bmiclient.Setup{Libraries: l.libraries, Version: l.version}
+	return bmiclient.Setup{Libraries: l.libraries, Version: l.version, Environment: l.environment}
 }
 
 // scan implements engine.

@@ -49,7 +49,7 @@ func (b *room) engine(o *settings) engine {
 	if o.service != "" {
 		return &service{settings: o}
 	}
-	return &library{settings: o, pool: b.pool}
+	return b.library(o)
 }
 
 // reader is the engine that a verdict came from: the configuration may be another one since.
@@ -57,7 +57,7 @@ func (b *room) reader(o *settings, text string) engine {
 	if strings.HasPrefix(text, servicePrefix) {
 		return &service{settings: o}
 	}
-	return &library{settings: o, pool: b.pool}
+	return b.library(o)
 }
 
 // of returns the verdict for a recipient, nil if there is none.

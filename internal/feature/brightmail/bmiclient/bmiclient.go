@@ -1,17 +1,15 @@
 // Package bmiclient is how the program reaches Brightmail's client library: in a process of its own, exigo-bmi, that loads the library
-// when it starts. So foreign C code that crashes, hangs or leaks takes no mail down with it, a call can be given up, and the program itself
-// is linked with nothing. One process serves one request after another; requests and answers are frames on its standard input and output.
+// when it starts (package coprocess says why). A request and its answer are a frame each; the frames of a message's body follow its request.
 //
 // Trust: messages are outsiders' and go to the library as they are; what comes back is bounded, and checked by those who use it.
 package bmiclient
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 
-	"exigo/internal/wire"
+	"exigo/internal/coprocess"
 )
 
 // Setup is what a process is started for.
@@ -20,6 +18,8 @@ type Setup struct {
 	Libraries []string
 	// Version is BMI_VERSION of the library's header file: a number, or else a text.
 	Version string
+	// Environment are the process's variables, NAME=value.
+	Environment []string
 }
 
 // Message is a message to be judged, without its body.
@@ -91,48 +91,11 @@ const (
 	bodyFrame = 64 << 10
 )
 
-var errFrame = errors.New("frame too long")
+func writeFrame(w io.Writer, data []byte) error { return coprocess.WriteFrame(w, data, maxFrame) }
 
-func writeFrame(w io.Writer, data []byte) error {
-	if len(data) > maxFrame {
-		return errFrame
-	}
-	_, err := w.Write(append(binary.BigEndian.AppendUint32(make([]byte, 0, 4+len(data)), uint32(len(data))), data...))
-	return err
-}
+func writeValue(w io.Writer, v any) error { return coprocess.WriteValue(w, v, maxFrame) }
 
-// readFrame reads a frame. Memory is taken as bytes come, not as the length promises.
-func readFrame(r io.Reader) ([]byte, error) {
-	var head [4]byte
-	if _, err := io.ReadFull(r, head[:]); err != nil {
-		return nil, err
-	}
-	length := int64(binary.BigEndian.Uint32(head[:]))
-	if length > maxFrame {
-		return nil, errFrame
-	}
-	data, err := io.ReadAll(io.LimitReader(r, length))
-	if err == nil && int64(len(data)) < length {
-		err = io.ErrUnexpectedEOF
-	}
-	return data, err
-}
-
-func writeValue(w io.Writer, v any) error {
-	data, err := wire.Append(nil, v)
-	if err != nil {
-		return err
-	}
-	return writeFrame(w, data)
-}
-
-func readValue(r io.Reader, v any) error {
-	data, err := readFrame(r)
-	if err != nil {
-		return err
-	}
-	return wire.Decode(data, v)
-}
+func readValue(r io.Reader, v any) error { return coprocess.ReadValue(r, v, maxFrame) }
 
 // bodyReader reads the frames of a body.
 type bodyReader struct {
@@ -147,7 +110,7 @@ func (b *bodyReader) Read(p []byte) (int, error) {
 		if b.err != nil {
 			return 0, b.err
 		}
-		b.rest, b.err = readFrame(b.r)
+		b.rest, b.err = coprocess.ReadFrame(b.r, maxFrame)
 		switch {
 		case b.err == io.EOF: // the frame that ends the body is missing
 			b.err = io.ErrUnexpectedEOF
