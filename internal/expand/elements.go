@@ -97,6 +97,9 @@ func (l *Elements) Next() (item string, ok bool) {
 	return trimRight(b.String()), true
 }
 
+// Rest is the text behind the items that Next has returned.
+func (l *Elements) Rest() string { return l.rest }
+
 // AppendElement adds an item to a list that is being built, in the way map and its like write them: separators in it are
 // doubled; one that is empty or begins with the separator, and is not the first, has a space before it.
 func AppendElement(list []byte, first bool, separator byte, item string) []byte {
