@@ -17,6 +17,7 @@ import (
 	"exigo/internal/expand"
 	"exigo/internal/mail"
 	"exigo/internal/option"
+	"exigo/internal/spool"
 )
 
 // TestQueueing: who says whether a message waits (spec 14 and 44.22).
@@ -82,6 +83,7 @@ func TestRooms(t *testing.T) {
 	b := newBench(t)
 	var seen bytes.Buffer
 	var ended []bool
+	last := ""
 	outcome := acl.Outcome{}
 	b.s.Rooms = []Room{{}, {Name: "r",
 		Body: func(context.Context, *expand.Scope, *mail.Message) io.WriteCloser { return nopCloser{&seen} },
@@ -94,8 +96,17 @@ func TestRooms(t *testing.T) {
 		},
 		Reply:   func(_ *mail.Message, reply string) string { return reply + " r" },
 		Inherit: func(m, parent *mail.Message) { m.Queue = parent.ID },
-		Ended:   func(_ *expand.Scope, m *mail.Message, r *Result) { ended = append(ended, m.ID == r.ID && r.Accepted) },
+		Ended: func(_ *expand.Scope, m *mail.Message, r *Result) {
+			ended, last = append(ended, m.ID == r.ID && r.Accepted), m.ID
+		},
 	}}
+	arrived := b.s.Arrived
+	b.s.Arrived = func(ctx context.Context, m *mail.Message, l *spool.Locked, d Delivery) {
+		if m.AsArrived != nil || m.ID != last {
+			t.Error("a message is handed on before its reception has ended") // who delivers it has it alone
+		}
+		arrived(ctx, m, l, d)
+	}
 	if r := b.Receive(context.Background(), b.smtpInput("A: b\n\none\ntwo\n")); !r.Accepted || r.Reply != "250 OK id="+r.ID+" r" || seen.String() != "one\ntwo\n" {
 		t.Errorf("%+v %q", r, &seen)
 	}
@@ -129,12 +140,12 @@ func TestAccepted(t *testing.T) {
 	b := newBench(t)
 	b.main.ACLSMTPData = "x"
 	var seen []string
-	spool := false
+	spooled := false
 	b.s.Rooms = []Room{{Accepted: func(_ context.Context, _ *expand.Scope, m *mail.Message, body *io.SectionReader) bool {
 		text, _ := io.ReadAll(body)
 		seen = append(seen, m.Recipients[0].Address+" "+string(text))
 		m.Protocol = "seen"
-		return spool
+		return spooled
 	}}}
 	passed := &passage{}
 	b.s.Onward = func(context.Context, *expand.Scope, *mail.Message) Onward { return passed }
@@ -143,7 +154,7 @@ func TestAccepted(t *testing.T) {
 		spool, onward bool
 	}{{acl.OK, false, true}, {acl.OK, true, false}, {acl.Fail, false, false}, {acl.Discard, false, false}} {
 		b.arrived, seen, *passed = nil, nil, passage{}
-		b.outcome[acl.Data], spool = acl.Outcome{Verdict: x.verdict}, x.spool
+		b.outcome[acl.Data], spooled = acl.Outcome{Verdict: x.verdict}, x.spool
 		in := b.smtpInput("A: b\n\nbody\n")
 		to := in.Message.Recipients[0].Address
 		b.Receive(context.Background(), in)

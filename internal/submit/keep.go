@@ -69,6 +69,7 @@ func (x *reception) keep() bool {
 		locked.Close()
 		return true
 	}
+	x.end()
 	x.r.s.Arrived(x.ctx, x.m, locked, d)
 	return true
 }

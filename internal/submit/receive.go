@@ -33,6 +33,7 @@ type reception struct {
 	longest  int   // longest line
 	writers  []io.WriteCloser
 	onward   Onward
+	ended    bool // the rooms know of the end
 	// spoolOnly says that a room wants the message routed from the spool.
 	spoolOnly bool
 	result    Result
@@ -98,14 +99,23 @@ func (x *reception) start() {
 	}
 }
 
-// cleanup throws away what is not kept.
-func (x *reception) cleanup() {
+// end tells the rooms how the reception ended. A message that was handed on is another goroutine's: for it this comes before.
+func (x *reception) end() {
+	if x.ended {
+		return
+	}
+	x.ended = true
 	for _, room := range x.r.s.Rooms {
 		if room.Ended != nil {
 			room.Ended(x.s, x.m, &x.result)
 		}
 	}
 	x.m.AsArrived = nil
+}
+
+// cleanup throws away what is not kept.
+func (x *reception) cleanup() {
+	x.end()
 	for _, w := range x.writers {
 		w.Close()
 	}

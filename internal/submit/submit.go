@@ -71,7 +71,8 @@ type Room struct {
 	Inherit func(m, parent *mail.Message)
 	// Reply words the reply, with its code, for a message that was accepted; reply is what it would be.
 	Reply func(m *mail.Message, reply string) string
-	// Ended is told what became of a message, once its reception has ended, whatever the end. The scope is that of its ACLs.
+	// Ended is told what became of a message, once its reception has ended, whatever the end, and before anybody delivers it. The scope is
+	// that of its ACLs.
 	Ended func(s *expand.Scope, m *mail.Message, result *Result)
 }
 
