@@ -83,6 +83,7 @@ func (s *Session) receive(data *smtp.DataReader, chunked bool) {
 		return true
 	}
 	result := s.svc.Receive(s.ctx, r)
+	s.msgTaken = result.Accepted
 	if result.ReadError != nil {
 		s.dataSeen = data.Octets
 		s.receptionEnded(result)

@@ -60,6 +60,7 @@ type Session struct {
 	rcptNotify                       mail.Notify
 	rcptNotifySet                    bool
 	wasRejectedMail, wasRcpt         bool
+	msgTaken                         bool // msg was accepted: who delivers it has it alone
 	lastWasRejectedMail, lastWasRcpt bool // of the command before
 	noteRcpt                         bool // replies are replies to RCPT
 	rcptReply                        string
@@ -107,7 +108,7 @@ func (s *Session) newMessage() {
 	}
 	s.msg = &mail.Message{Session: s.noun, Controls: controls, Size: -1,
 		AllowUnqualifiedSender: s.unqualifiedSender, AllowUnqualifiedRecipient: s.unqualifiedRecipient}
-	s.scope = nil
+	s.scope, s.msgTaken = nil, false
 	s.noun.Recipients, s.noun.RcptCount, s.noun.RcptDefer, s.noun.RcptFail = 0, 0, 0, 0
 	s.wasRejectedMail, s.wasRcpt = false, false
 	s.rcptReply, s.rcptReplySame = "", false
@@ -118,7 +119,7 @@ func (s *Session) newMessage() {
 
 // dropOnward ends the connection onward that the message at hand may have.
 func (s *Session) dropOnward() {
-	if s.msg != nil && s.svc.Onward != nil {
+	if s.msg != nil && s.svc.Onward != nil && !s.msgTaken {
 		s.svc.Onward.Drop(s.msg)
 	}
 }

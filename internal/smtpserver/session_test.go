@@ -1,10 +1,15 @@
 package smtpserver
 
 import (
+	"context"
+	"slices"
 	"strings"
 	"testing"
 
+	"exigo/internal/acl"
 	"exigo/internal/config"
+	"exigo/internal/expand"
+	"exigo/internal/mail"
 )
 
 const ehloCaller = `250-host.test Hello CALLER at a.b.c
@@ -197,5 +202,19 @@ func TestDialogues(t *testing.T) {
 			check(t, "output", f.local(c.input), c.output)
 			check(t, "log", f.logged(), c.log)
 		})
+	}
+}
+
+// TestOnwardDrop: a connection onward ends with its transaction, but a message that was accepted is not looked at any more: somebody delivers it.
+func TestOnwardDrop(t *testing.T) {
+	f := newFixture(t, "")
+	var dropped []string
+	f.svc.Onward = &Onward{Settle: func(*mail.Message) {}, Drop: func(m *mail.Message) { dropped = append(dropped, m.Sender) },
+		Recipient: func(context.Context, *expand.Scope, *mail.Recipient) acl.Outcome { return acl.Outcome{} }}
+	f.main.ACLSMTPRcpt = "accept"
+	f.local("HELO a\nMAIL FROM:<one@a.test>\nRCPT TO:<b@b.test>\nDATA\nx: y\n\nz\n.\nMAIL FROM:<two@a.test>\nRCPT TO:<b@b.test>\nRSET\nMAIL FROM:<three@a.test>\nQUIT\n")
+	got := strings.Join(slices.DeleteFunc(dropped, func(s string) bool { return s == "" }), " ")
+	if got != "two@a.test three@a.test" || len(f.received) != 1 {
+		t.Errorf("dropped %q, received %q", got, f.received)
 	}
 }
