@@ -45,6 +45,8 @@ type Request struct {
 	Macros    []config.Macro
 	// MacroUsed is told of each macro that is replaced in a line of the configuration; may be nil.
 	MacroUsed func(name, value string)
+	// TraceRouting is told each step of routing (-d+route), a line without its end; nil: nobody is.
+	TraceRouting func(line string)
 	// Stderr receives copies of panic log lines, and warnings.
 	Stderr io.Writer
 	// Fatal, if set, ends the process after a log could not be written; a daemon leaves it nil.

@@ -181,6 +181,7 @@ func (s *Server) routeServices() route.Services {
 				s.DebugPrint(line)
 			}
 		},
+		Trace: s.request.TraceRouting,
 		RewriteAddress: func(sc *expand.Scope, address string, sender bool) (string, error) {
 			return rewriter().Address(sc, address, sender), nil
 		},

@@ -45,6 +45,7 @@ func (p *Program) testAddresses(ctx context.Context, o route.TestOptions) error 
 	s := p.Server.Engine.NewScope(ctx, p.Server.Config, session, m)
 	console, done := p.openConsole()
 	defer done()
+	p.showExpansions(s, console.out)
 	if debug := p.Server.DebugPrint; debug != nil {
 		p.Server.DebugPrint = func(text string) {
 			console.out.Flush()

@@ -193,6 +193,9 @@ func (p *Program) load(ctx context.Context) error {
 	if a.Mode == ModeExpand && a.Debug {
 		r.MacroUsed = func(name, value string) { fmt.Fprintf(p.Stdout, "macro '%s' -> '%s'\n", name, value) }
 	}
+	if a.Debugs("route", true) {
+		r.TraceRouting = func(line string) { p.Server.DebugPrint(line + "\n") }
+	}
 	if p.OwnProcess && !a.stays() {
 		debug.SetGCPercent(growthPercent(4 << 20)) // most calls end before there is much to collect
 		r.Fatal = func() { os.Exit(1) }

@@ -20,6 +20,7 @@ func (p *Program) rewriteTest(ctx context.Context) error {
 	}
 	p.logToStderr()
 	s := p.Server.Scope(ctx, nil)
+	p.showExpansions(s, nil)
 	out, err := p.Server.Rewriter().Test(s, p.Arguments.Operands[0])
 	fmt.Fprint(p.Stdout, out)
 	if err != nil {

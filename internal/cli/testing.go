@@ -47,14 +47,22 @@ func (p *Program) expand(ctx context.Context) error {
 	}
 	console, done := p.openConsole()
 	defer done()
-	if p.Arguments.Debugs("expand", false) {
-		s.Debug = func(format string, args ...any) {
-			console.out.Flush()
-			fmt.Fprintf(p.Stderr, format+"\n", args...)
-		}
-	}
+	p.showExpansions(s, console.out)
 	t := expansionTest{p: p, scope: s, message: m, macros: p.Server.Config.NewMacroReader(), out: console.out}
 	return p.eachLine(console, true, t.line)
+}
+
+// showExpansions has the steps of expansions written to the standard error (-d+expand), behind what is in out, which may be nil.
+func (p *Program) showExpansions(s *expand.Scope, out *bufio.Writer) {
+	if !p.Arguments.Debugs("expand", false) {
+		return
+	}
+	s.Debug = func(format string, args ...any) {
+		if out != nil {
+			out.Flush()
+		}
+		fmt.Fprintf(p.Stderr, format+"\n", args...)
+	}
 }
 
 // expansionTest is one run of -be.
@@ -134,6 +142,7 @@ func (p *Program) retryTest(ctx context.Context) error {
 		}
 	}
 	s := p.Server.Engine.NewScope(ctx, p.Server.Config, nil, nil)
+	p.showExpansions(s, nil)
 	rule, err := p.Server.Rules.Find(s, f)
 	if err != nil {
 		return err

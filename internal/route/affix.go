@@ -2,30 +2,32 @@ package route
 
 import "strings"
 
-// affixes takes prefix and suffix off the local part and reports whether the router may be run as far as they go.
-func (r *Run) affixes() bool {
+// affixes takes prefix and suffix off the local part and names the one that keeps the router from being run; "" if none does.
+func (r *Run) affixes() (lacking string) {
 	a, g := r.Address, r.Router.Generic
 	a.Prefix, a.PrefixV, a.Suffix, a.SuffixV = "", "", "", ""
 	if g.Prefix != nil {
 		n, variable, ok := matchPrefix(g.Prefix, a.LocalPart)
 		if !ok && !g.PrefixOptional {
-			return false
+			return "prefix"
 		}
 		if ok {
 			a.Prefix, a.PrefixV, a.LocalPart = a.LocalPart[:n], variable, a.LocalPart[n:]
+			r.traceStripped("prefix", a.Prefix)
 		}
 	}
 	if g.Suffix != nil {
 		n, variable, ok := matchSuffix(g.Suffix, a.LocalPart)
 		if !ok && !g.SuffixOptional {
-			return false
+			return "suffix"
 		}
 		if ok {
 			cut := len(a.LocalPart) - n
 			a.Suffix, a.SuffixV, a.LocalPart = a.LocalPart[cut:], variable, a.LocalPart[:cut]
+			r.traceStripped("suffix", a.Suffix)
 		}
 	}
-	return true
+	return ""
 }
 
 // matchPrefix finds the first of the prefixes that the local part begins with and returns its length and what a leading

@@ -150,6 +150,8 @@ type Services struct {
 	Report func(s *expand.Scope, to, text string)
 	// Debug gets the output of debug_print in -bt and with -d; nil: none.
 	Debug func(line string)
+	// Trace gets the steps of routing (-d+route), a line each, without its end; nil: none.
+	Trace func(line string)
 	// Transport tells about a transport of the configuration.
 	Transport func(name string) (TransportInfo, bool)
 	// Callout runs callouts; nil: verification with callout defers.

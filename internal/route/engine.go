@@ -58,6 +58,7 @@ func (e *Engine) Route(ctx context.Context, s *expand.Scope, a *mail.Address) Ro
 	if hacked != "" {
 		return Routed{Outcome: Rerouted, Address: a, Children: []*mail.Address{newChild(a, hacked)}}
 	}
+	e.traceStart(a)
 	start := 0
 	if a.StartRouter != "" {
 		if r, ok := e.byName[a.StartRouter]; ok {
@@ -83,16 +84,18 @@ func (e *Engine) from(ctx context.Context, s *expand.Scope, a *mail.Address, sta
 		}
 		*run = Run{Ctx: ctx, Scope: s, Router: r, Address: a, Engine: e, Mode: a.Mode, before: propertiesOf(a)}
 		outcome := Decline
+		e.traceRouter(r, a)
 		switch run.prepare() {
 		case skip:
 			continue
 		case postpone:
-			return e.settle(run, Defer)
+			outcome = Defer
 		case refuse:
-			return e.settle(run, Fail)
+			outcome = Fail
 		case proceed:
-			outcome = run.drive()
+			outcome = run.call()
 		}
+		run.traceOutcome(outcome)
 		if outcome == Pass || outcome == Decline {
 			run.before.restore(a)
 		}
@@ -114,6 +117,7 @@ func (e *Engine) from(ctx context.Context, s *expand.Scope, a *mail.Address, sta
 		}
 		return e.settle(run, outcome)
 	}
+	e.trace("no more routers")
 	return e.unrouteable(s, a, last)
 }
 
@@ -187,6 +191,9 @@ func (e *Engine) settle(run *Run, outcome Outcome) Routed {
 		return e.deferred(a, mail.ErrnoExpandFail, err.Error())
 	}
 	if unseen && r.Index+1 < len(e.routers) {
+		if e.tracing() {
+			e.trace("\"unseen\" set: replicated %s", a.Address)
+		}
 		out.Children = append([]*mail.Address{e.clone(a, r, run.before)}, out.Children...)
 		if outcome == Discard {
 			out.Outcome = Accepted

@@ -22,6 +22,7 @@ func (r *Run) requireFiles() verdict {
 	if text == "" {
 		return proceed
 	}
+	r.checking("require_files")
 	var who Identity
 	for _, item := range option.SplitList(text) {
 		v, err := r.expand(item)
@@ -63,12 +64,12 @@ func (r *Run) requireFile(who Identity, item string) verdict {
 	switch {
 	case errors.Is(err, fs.ErrNotExist), lenient && errors.Is(err, fs.ErrPermission):
 		if !absent {
-			return skip
+			return r.skipped("file check", "")
 		}
 	case err != nil:
 		return r.postpone(0, "require_files: error for %s: %s", file, reason(err))
 	case absent:
-		return skip
+		return r.skipped("file check", "")
 	}
 	return proceed
 }

@@ -22,8 +22,11 @@ func (r *Run) prepare() verdict {
 	a.DomainData, a.LocalPartData = mail.Value{}, mail.Value{}
 	a.UIDSet, a.GIDSet, a.InitGroups = false, false, false
 	r.setHome("")
-	if !r.affixes() || !r.wanted() {
-		return skip
+	if lacking := r.affixes(); lacking != "" {
+		return r.skipped(lacking, " mismatch")
+	}
+	if why := r.unwanted(); why != "" {
+		return r.skipped(why, "")
 	}
 	for _, test := range []func() verdict{
 		r.domains, r.localParts, r.checkLocalUser, r.homeDirectory, r.debugPrint, r.senders, r.requireFiles, r.condition,
@@ -36,20 +39,22 @@ func (r *Run) prepare() verdict {
 	return proceed
 }
 
-// wanted tells whether the router is used for the kind of routing at hand.
-func (r *Run) wanted() bool {
+// unwanted says why the router is not used for the kind of routing at hand; "" if it is.
+func (r *Run) unwanted() string {
 	g := r.Router.Generic
-	switch r.Mode {
-	case mail.ForVerifyRecipient:
-		return r.Router.verifies(false)
-	case mail.ForVerifySender:
-		return r.Router.verifies(true)
-	case mail.ForTesting:
-		return g.AddressTest && !g.VerifyOnly
-	case mail.ForExpn:
-		return g.Expn && !g.VerifyOnly
+	verifying := r.Mode == mail.ForVerifyRecipient || r.Mode == mail.ForVerifySender
+	switch {
+	case verifying && !r.Router.verifies(r.Mode == mail.ForVerifySender):
+		return "not used for verification"
+	case verifying:
+	case g.VerifyOnly:
+		return "verify_only set"
+	case r.Mode == mail.ForTesting && !g.AddressTest:
+		return "address_test is unset"
+	case r.Mode == mail.ForExpn && !g.Expn:
+		return "expn is unset"
 	}
-	return !g.VerifyOnly
+	return ""
 }
 
 // Postpone sets the texts of a deferral.
@@ -91,7 +96,7 @@ func (r *Run) matched(name string, m bool, err error) verdict {
 	case err == nil && m:
 		return proceed
 	case err == nil, errors.Is(err, expand.ErrForced):
-		return skip
+		return r.skipped(name, " mismatch")
 	}
 	return r.postpone(mail.ErrnoListDefer, "%s check lookup or other defer", name)
 }
@@ -101,6 +106,7 @@ func (r *Run) domains() verdict {
 	if text == "" {
 		return proceed
 	}
+	r.checking("domains")
 	m, err := list.Domain(r.Scope, text, r.Address.Domain)
 	r.Address.DomainData = m.Data
 	return r.matched("domains", m.Matched, err)
@@ -111,6 +117,7 @@ func (r *Run) localParts() verdict {
 	if text == "" {
 		return proceed
 	}
+	r.checking("local_parts")
 	m, err := list.LocalPart(r.Scope, text, r.Address.LocalPart, r.Router.Generic.CasefulLocalPart)
 	r.Address.LocalPartData = m.Data
 	return r.matched("local_parts", m.Matched, err)
@@ -125,6 +132,7 @@ func (r *Run) senders() verdict {
 	if r.Scope.Message != nil {
 		sender = r.Scope.Message.Sender
 	}
+	r.checking("senders")
 	m, err := list.Address(r.Scope, text, sender)
 	return r.matched("senders", m.Matched, err)
 }
@@ -134,12 +142,13 @@ func (r *Run) checkLocalUser() verdict {
 	if !r.Router.Generic.CheckLocalUser {
 		return proceed
 	}
+	r.checking("for local user")
 	u, found, err := r.Scope.Engine.World.Users.ByName(r.Address.LocalPart)
 	switch {
 	case err != nil:
 		return r.postpone(-1, "failed to look up user \"%s\": %s", r.Address.LocalPart, err)
 	case !found:
-		return skip
+		return r.skipped(r.Address.LocalPart, " is not a local user")
 	}
 	r.LocalUser = &LocalUser{Name: u.Name, UID: u.UID, GID: u.GID, Home: u.Home}
 	r.Address.LocalPartData = mail.Clean(u.Name)
@@ -186,7 +195,7 @@ func (r *Run) debugPrint() verdict {
 func (r *Run) extensions() verdict {
 	for i := range r.Engine.services.Extensions {
 		if x := &r.Engine.services.Extensions[i]; x.Wanted != nil && x.fits(r) && !x.Wanted(r) {
-			return skip
+			return r.skipped("not wanted", " for this message")
 		}
 	}
 	return proceed
@@ -198,6 +207,9 @@ func (r *Run) condition() verdict {
 	if text == "" {
 		return proceed
 	}
+	if r.Engine.tracing() {
+		r.Engine.trace("checking \"condition\" \"%s\"...", text)
+	}
 	value, ok, _ := r.Truth(text)
 	switch {
 	case !ok:
@@ -205,7 +217,7 @@ func (r *Run) condition() verdict {
 	case value:
 		return proceed
 	}
-	return skip
+	return r.skipped("condition", " failure")
 }
 
 // setVariables sets the r_ variables of the set option.
@@ -238,6 +250,9 @@ func (r *Run) setVariables() verdict {
 			vars[k] = old
 		}
 		vars[key] = v
+		if r.Engine.tracing() {
+			r.Engine.trace("set r_%s = '%s'", key, v.S)
+		}
 		r.Address.Vars = vars
 	}
 	return proceed

@@ -11,6 +11,14 @@ import (
 	"exigo/internal/route/hostfind"
 )
 
+// call runs the router, and shows it.
+func (r *Run) call() Outcome {
+	if r.Engine.tracing() {
+		r.Engine.trace("calling %s router", r.Router.Name)
+	}
+	return r.drive()
+}
+
 // drive lets extensions act, then the driver.
 func (r *Run) drive() Outcome {
 	for _, x := range r.Engine.services.Extensions {

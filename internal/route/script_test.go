@@ -57,6 +57,7 @@ type fixture struct {
 	engine *expand.Engine
 	routes *route.Engine
 	log    bytes.Buffer
+	traced bool
 }
 
 func newFixture(t testing.TB, text string) (*fixture, error) {
@@ -106,6 +107,11 @@ func (f *fixture) services() route.Services {
 		Log:   func(_ *expand.Scope, line string) { fmt.Fprintf(&f.log, "LOG: MAIN\n  %s\n", line) },
 		Panic: func(_ *expand.Scope, line string) { fmt.Fprintf(&f.log, "LOG: MAIN PANIC\n  %s\n", line) },
 		Debug: func(line string) { f.log.WriteString(line) },
+		Trace: func(line string) {
+			if f.traced {
+				f.log.WriteString(line + "\n")
+			}
+		},
 		Transport: func(name string) (route.TransportInfo, bool) {
 			i := f.config.Find(config.Transport, name)
 			if i == nil {
@@ -130,6 +136,8 @@ func (f *fixture) run(t testing.TB, command string) string {
 		w = strings.Trim(w, "'")
 		switch w {
 		case "-bt":
+		case "-d+route":
+			f.traced = true
 		case "-bv":
 			o.Verify = true
 		case "-bvs":
@@ -141,6 +149,7 @@ func (f *fixture) run(t testing.TB, command string) string {
 		}
 	}
 	f.log.Reset()
+	defer func() { f.traced = false }()
 	var out bytes.Buffer
 	tester := route.Tester{Engine: f.routes, Out: &out, Options: o}
 	code := 0

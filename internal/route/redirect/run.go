@@ -69,6 +69,9 @@ func (w *work) data() (text string, ok bool, outcome route.Outcome) {
 		return "", false, route.Decline
 	case err != nil:
 		return "", false, w.Postpone(mail.ErrnoExpandFail, "failed to expand \"%s\": %s", source, err)
+	}
+	w.TraceExpanded(v.S)
+	switch {
 	case !isFile:
 		w.tainted = v.Tainted
 		return v.S, true, route.Accepted
