@@ -22,6 +22,7 @@ import (
 	"exigo/internal/feature/events"
 	"exigo/internal/feature/malware"
 	"exigo/internal/feature/mime"
+	"exigo/internal/feature/pam"
 	"exigo/internal/feature/perl"
 	"exigo/internal/feature/prdr"
 	"exigo/internal/feature/proxyprotocol"
@@ -87,6 +88,7 @@ func Default() Catalog {
 			ldap.Feature(),
 			dcc.Feature(),
 			brightmail.Feature(),
+			pam.Feature(),
 			perl.Feature(),
 			atrn.Feature(),
 			mime.Feature(), // behind those that look at the message before its parts

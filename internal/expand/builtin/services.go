@@ -49,13 +49,6 @@ func serviceConditions() []expand.Condition {
 			Test:     func(s *expand.Scope, args []expand.Value) (bool, error) { return askRADIUS(s, radiusFile(), args[0].S) },
 			Examples: []expand.Example{{In: `${if radius{}{y}{n}}`, Out: "n"}},
 		},
-		{
-			Name: "pam", Doc: "Pluggable authentication modules are shared objects, which this program cannot load.", Min: 1, Max: 1,
-			Test: func(s *expand.Scope, args []expand.Value) (bool, error) {
-				return false, expand.Fail("support for \"pam\" not compiled")
-			},
-			Examples: []expand.Example{{In: `${if pam{a:b}}`, Err: `support for "pam" not compiled`}},
-		},
 	}
 }
 

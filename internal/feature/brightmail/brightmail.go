@@ -12,7 +12,6 @@ import (
 	"io"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"exigo/internal/acl"
@@ -50,7 +49,6 @@ func Feature() *feature.Feature {
 	b := &room{pool: &bmiclient.Pool{}}
 	return &feature.Feature{
 		Name: "brightmail", Support: "Experimental_Brightmail", Macros: []string{"_HAVE_BRIGHTMAIL"},
-		Start:     b.begin,
 		Doc:       "Per-recipient verdicts of Brightmail AntiSpam or of an HTTP service.",
 		Options:   []option.Set{mainOptions(), routerOptions()},
 		Variables: b.variables(),
@@ -135,18 +133,7 @@ func optIn(r *acl.Run, argument mail.Value) acl.Verdict {
 }
 
 // room is the room at work; it keeps the library's processes.
-type room struct {
-	pool *bmiclient.Pool
-	// environment is what the configuration leaves to them.
-	environment atomic.Pointer[[]string]
-}
-
-// begin notes the environment of the configuration that is in force from now on.
-func (b *room) begin(_ context.Context, at feature.Beginning) error {
-	environment := at.Config.Environment()
-	b.environment.Store(&environment)
-	return nil
-}
+type room struct{ pool *bmiclient.Pool }
 
 // panicLog writes to main and panic log.
 func panicLog(s *expand.Scope, text string) {
@@ -167,7 +154,7 @@ func (b *room) scan(ctx context.Context, s *expand.Scope, m *mail.Message, body 
 	o := option.Of[settings](s.Config.MainOptions())
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
-	verdicts, warnings, err := b.engine(o).scan(ctx, s, m, body)
+	verdicts, warnings, err := b.engine(s, o).scan(ctx, s, m, body)
 	for _, w := range warnings {
 		panicLog(s, clean(w))
 	}

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"exigo/internal/config"
 	"exigo/internal/expand"
 	"exigo/internal/feature/brightmail/bmiclient"
 	"exigo/internal/mail"
@@ -19,12 +20,8 @@ type library struct {
 	environment []string
 }
 
-func (b *room) library(o *settings) *library {
-	l := &library{settings: o, pool: b.pool}
-	if e := b.environment.Load(); e != nil {
-		l.environment = *e
-	}
-	return l
+func (b *room) library(s *expand.Scope, o *settings) *library {
+	return &library{settings: o, pool: b.pool, environment: config.Of(s).Environment()}
 }
 
 func (l *library) setup() bmiclient.Setup {

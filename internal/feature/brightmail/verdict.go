@@ -45,19 +45,19 @@ type engine interface {
 }
 
 // engine is the one that the configuration asks for.
-func (b *room) engine(o *settings) engine {
+func (b *room) engine(s *expand.Scope, o *settings) engine {
 	if o.service != "" {
 		return &service{settings: o}
 	}
-	return b.library(o)
+	return b.library(s, o)
 }
 
 // reader is the engine that a verdict came from: the configuration may be another one since.
-func (b *room) reader(o *settings, text string) engine {
+func (b *room) reader(s *expand.Scope, o *settings, text string) engine {
 	if strings.HasPrefix(text, servicePrefix) {
 		return &service{settings: o}
 	}
-	return b.library(o)
+	return b.library(s, o)
 }
 
 // of returns the verdict for a recipient, nil if there is none.
@@ -70,7 +70,7 @@ func (b *room) of(ctx context.Context, s *expand.Scope, st *state, recipient str
 		ctx, cancel := context.WithTimeout(ctx, o.timeout)
 		defer cancel()
 		for _, text := range st.verdicts {
-			v, err := b.reader(o, text).read(ctx, text)
+			v, err := b.reader(s, o, text).read(ctx, text)
 			if err != nil {
 				panicLog(s, clean(err.Error()))
 				continue
