@@ -17,7 +17,7 @@ func (s *Server) GiveUpRoot(ctx context.Context, ports []int) error {
 	if s.request.Unprivileged || os.Geteuid() != 0 || s.Identity.UID == 0 {
 		return nil
 	}
-	st, err := steward.Start(ctx, steward.Policy{UID: s.Identity.UID, GID: s.Identity.GID, NeverUsers: s.Main.NeverUsers.IDs,
+	st, err := steward.Start(ctx, steward.Policy{UID: s.Identity.UID, GID: s.Identity.GID, Groups: s.ownGroups(), NeverUsers: s.Main.NeverUsers.IDs,
 		NamedGroups: s.namedGroups(), Ports: ports})
 	if err != nil {
 		return err
@@ -56,6 +56,20 @@ func (s *Server) Divert(to func(to eventlog.Stream, id, text string)) {
 	settings := s.logSettings
 	settings.Divert = to
 	s.Log.Configure(settings)
+}
+
+// ownGroups are exim_group and the groups that the exim user is in besides, as for Exim: so he can read keys and passwords and reach daemons that
+// are open to a group.
+func (s *Server) ownGroups() []int {
+	u, found, err := s.World.Users.ByUID(s.Identity.UID)
+	if err != nil || !found {
+		return nil
+	}
+	groups, err := s.World.Users.GroupsOf(u)
+	if err != nil || len(groups) < 2 {
+		return nil
+	}
+	return append([]int{s.Identity.GID}, groups[1:]...) // behind the one of the account
 }
 
 // namedGroups are the groups that options of routers and transports name without an expansion.

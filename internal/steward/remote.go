@@ -134,9 +134,9 @@ func (s *Remote) Listen(ctx context.Context, network, address string) (net.Liste
 	return net.FileListener(file)
 }
 
-// Helper implements Steward. A delivery as the engine's own user is done by the engine.
+// Helper implements Steward. A delivery as the engine's own user is done by the engine, unless that is in more groups than the delivery may be.
 func (s *Remote) Helper(ctx context.Context, id Identity) (*helper.Client, error) {
-	if s.Drivers != nil && id.UID == s.own.UID && id.GID == s.own.GID && len(id.Groups) == 0 {
+	if s.Drivers != nil && id.UID == s.own.UID && id.GID == s.own.GID && len(id.Groups) == 0 && len(s.policy.Groups) == 0 {
 		return helper.NewLocal(s.Drivers, s.World), nil
 	}
 	if err := s.policy.check(id); err != nil {

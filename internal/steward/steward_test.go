@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -104,13 +105,16 @@ func run(c *helper.Client, mode string) (mail.Outcome, error) {
 func engine(args []string) error {
 	port, _ := strconv.Atoi(args[0])
 	secret := args[1]
-	st, err := steward.Start(context.Background(), steward.Policy{UID: 61001, GID: 61002, NeverUsers: []int{61009}, NamedGroups: []int{61007, 7}, Ports: []int{port}})
+	st, err := steward.Start(context.Background(), steward.Policy{UID: 61001, GID: 61002, Groups: []int{61002, 61010}, NeverUsers: []int{61009}, NamedGroups: []int{61007, 7}, Ports: []int{port}})
 	if err != nil {
 		return err
 	}
 	defer st.Close()
 	if os.Getuid() != 61001 || os.Geteuid() != 61001 || os.Getgid() != 61002 {
 		return fmt.Errorf("still %d/%d:%d", os.Getuid(), os.Geteuid(), os.Getgid())
+	}
+	if groups, err := os.Getgroups(); err != nil || !slices.Equal(groups, []int{61002, 61010}) {
+		return fmt.Errorf("in the groups %v, %v", groups, err)
 	}
 	if err := identities(st); err != nil {
 		return err
@@ -135,6 +139,15 @@ func identities(st *steward.Remote) error {
 	c, err := st.Helper(context.Background(), steward.Identity{UID: 61003, GID: 7}) // as the configuration says
 	if err != nil {
 		return err
+	}
+	c.Release()
+	st.Drivers = []*transport.Driver{driver()} // a delivery as the engine's user is not in the groups that he is in besides
+	defer func() { st.Drivers = nil }()
+	if c, err = st.Helper(context.Background(), steward.Identity{UID: 61001, GID: 61002}); err != nil {
+		return err
+	}
+	if o, err := run(c, ""); err != nil || !strings.HasPrefix(o.Confirmation, "61001 61002 [] pid ") {
+		return fmt.Errorf("helper said %s, %v", o.Confirmation, err)
 	}
 	c.Release()
 	first := ""
