@@ -11,6 +11,7 @@ import (
 	"exigo/internal/expand"
 	"exigo/internal/expand/builtin"
 	"exigo/internal/list"
+	"exigo/internal/lookup"
 	"exigo/internal/option"
 	"exigo/internal/route"
 	"exigo/internal/tlspolicy"
@@ -20,16 +21,15 @@ import (
 // words merges all words of the expansion language.
 func (c Catalog) words() expand.Words {
 	w := builtin.Words()
-	w.LazyConditions = append(w.LazyConditions, list.Words().LazyConditions...)
-	w.Lookups = append(w.Lookups, c.Lookups...)
-	w.Variables = append(w.Variables, acl.Variables()...)
+	w.LazyConditions = slices.Concat(w.LazyConditions, list.Words().LazyConditions)
+	variables, lookups := [][]expand.Variable{w.Variables, acl.Variables()}, [][]*lookup.Driver{w.Lookups, c.Lookups}
 	for _, f := range c.Features {
-		w.Variables = append(w.Variables, f.Variables...)
+		variables, lookups = append(variables, f.Variables), append(lookups, f.Lookups)
 		w.Items = append(w.Items, f.Items...)
 		w.Operators = append(w.Operators, f.Operators...)
 		w.Conditions = append(w.Conditions, f.Tests...)
-		w.Lookups = append(w.Lookups, f.Lookups...)
 	}
+	w.Variables, w.Lookups = slices.Concat(variables...), slices.Concat(lookups...)
 	return w
 }
 
@@ -73,11 +73,11 @@ func (c Catalog) Registry() *config.Registry {
 	for _, d := range c.Lookups {
 		r.Sets = append(r.Sets, d.Settings...)
 	}
-	lookups := slices.Clone(c.Lookups)
+	lookups := [][]*lookup.Driver{c.Lookups}
 	for _, f := range c.Features {
-		lookups = append(lookups, f.Lookups...)
+		lookups = append(lookups, f.Lookups)
 	}
-	for _, d := range lookups {
+	for _, d := range slices.Concat(lookups...) {
 		if !d.Absent {
 			r.Macros = append(r.Macros, config.Macro{Name: "_HAVE_LOOKUP_" + strings.ToUpper(d.Name), Value: "y", Builtin: true})
 		}

@@ -132,7 +132,7 @@ func (t *settingTarget) find(name string) (w *word, negated bool) {
 type word struct {
 	set         option.Set
 	scope       option.Scope
-	description option.Description
+	description *option.Description
 	alias       *word // the option this is an older name of
 }
 
@@ -213,7 +213,8 @@ func (w *words) add(scope option.Scope, set option.Set) error {
 		w.options[scope] = table
 	}
 	list := make([]word, len(rows))
-	for i, d := range rows {
+	for i := range rows {
+		d := &rows[i]
 		if table[d.Name] != nil {
 			return fmt.Errorf("option %q is declared twice at %s", d.Name, scope)
 		}
