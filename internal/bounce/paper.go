@@ -416,7 +416,7 @@ func (w *Writer) template(r Report, kind, path string, extra map[string]mail.Val
 		return complain("Failed to expand %s_message_file: '%s'\n", kind, path)
 	case !strings.HasPrefix(name.S, "/"):
 		return complain("%s_message_file is not absolute after expansion: '%s'\n", kind, name.S)
-	case name.Tainted:
+	case r.Scope.Untrusted(name, "%s_message_file is not untainted after expansion: '%s'", kind, name.S):
 		return complain("%s_message_file is not untainted after expansion: '%s'\n", kind, name.S)
 	}
 	data, err := os.ReadFile(name.S)

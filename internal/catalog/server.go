@@ -47,6 +47,8 @@ type Request struct {
 	MacroUsed func(name, value string)
 	// TraceRouting is told each step of routing (-d+route), a line without its end; nil: nobody is.
 	TraceRouting func(line string)
+	// Advise is told what to use instead of tainted data that was refused; nil: nobody is.
+	Advise func(text string)
 	// Stderr receives copies of panic log lines, and warnings.
 	Stderr io.Writer
 	// Fatal, if set, ends the process after a log could not be written; a daemon leaves it nil.

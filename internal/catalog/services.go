@@ -71,8 +71,9 @@ func (s *Server) hooks() expand.Hooks {
 		ACL: func(sc *expand.Scope, name string, arguments []expand.Value) (bool, expand.Value, error) {
 			return s.ACL.Nested(sc, name, arguments)
 		},
-		Log:   func(id, line string) { s.Log.Mainf(id, "%s", line) },
-		Panic: func(id, line string) { s.Log.Panicf(id, "%s", line) },
+		Log:    func(id, line string) { s.Log.Mainf(id, "%s", line) },
+		Panic:  func(id, line string) { s.Log.Panicf(id, "%s", line) },
+		Advise: s.request.Advise,
 		LogSelected: func(selector, id, line string) {
 			if set, err := eventlog.ParseSet("-all +" + selector); err == nil && s.Log.Selectors()&set != 0 {
 				s.Log.Mainf(id, "%s", line)

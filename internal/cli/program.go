@@ -11,6 +11,7 @@ import (
 
 	"exigo/internal/catalog"
 	"exigo/internal/config"
+	"exigo/internal/eventlog"
 	"exigo/internal/outside"
 )
 
@@ -195,6 +196,10 @@ func (p *Program) load(ctx context.Context) error {
 	}
 	if a.Debugs("route", true) {
 		r.TraceRouting = func(line string) { p.Server.DebugPrint(line + "\n") }
+	}
+	switch a.Mode {
+	case ModeExpand, ModeTest, ModeVerify:
+		r.Advise = func(text string) { fmt.Fprintf(p.Stderr, "exim: %s\n", eventlog.Printable(text, false)) }
 	}
 	if p.OwnProcess && !a.stays() {
 		debug.SetGCPercent(growthPercent(4 << 20)) // most calls end before there is much to collect

@@ -33,7 +33,7 @@ func (c *Config) makeLanguageSettings() *expand.Settings {
 		CheckRFC2047Length: m.CheckRFC2047Length, MessageBodyVisible: int(m.MessageBodyVisible), MessageBodyNewlines: m.MessageBodyNewlines,
 		StrictACLVars: m.StrictACLVars, AllowUTF8Domains: m.AllowUTF8Domains, AllowDomainLiterals: m.AllowDomainLiterals,
 		HostsTreatAsLocal: string(m.HostsTreatAsLocal), DNSAgainMeansNonexist: string(m.DNSAgainMeansNonExist),
-		HostLookupOrder: strings.Join(m.HostLookupOrder, ":"), DNSIPv4Lookup: string(m.DNSIPv4Lookup), DisableIPv6: m.DisableIPv6,
+		HostLookupOrder: strings.Join(m.HostLookupOrder, ":"), DNSIPv4Lookup: string(m.DNSIPv4Lookup), DisableIPv6: m.DisableIPv6, AllowInsecureTaintedData: m.AllowInsecureTaintedData,
 	}
 	if own := append(append([]string{}, m.LocalInterfaces...), m.ExtraLocalInterfaces...); len(own) > 0 {
 		s.LocalInterfaces = "<\n" + strings.Join(own, "\n")

@@ -10,6 +10,7 @@ import (
 type MainGeneral struct {
 	AddEnvironment                []string
 	AdminGroups                   option.GroupList
+	AllowInsecureTaintedData      bool
 	BICommand                     string
 	CommandlineChecksRequireAdmin bool
 	DebugStore                    bool
@@ -52,6 +53,7 @@ func mainGeneralRows() []option.Row[Main] {
 	return []option.Row[Main]{
 		{Name: "add_environment", Field: func(m *Main) any { return &m.AddEnvironment }, Doc: "Environment variables to set, as NAME=value items."},
 		{Name: "admin_groups", Field: func(m *Main) any { return &m.AdminGroups }, Doc: "Groups whose members are administrators."},
+		{Name: "allow_insecure_tainted_data", Field: func(m *Main) any { return &m.AllowInsecureTaintedData }, Doc: "Tainted data may be used where it is dangerous, with a warning in the log. Not for long: it lets outsiders name files and commands."},
 		{Name: "bi_command", Field: func(m *Main) any { return &m.BICommand }, Doc: "Command that -bi runs."},
 		{Name: "commandline_checks_require_admin", Field: func(m *Main) any { return &m.CommandlineChecksRequireAdmin }, Doc: "Only administrators may use -be, -bt, -bv and their like."},
 		{Name: "debug_store", Field: func(m *Main) any { return &m.DebugStore }, Doc: "Does extra checks of memory management; there is nothing to check here."},

@@ -115,7 +115,8 @@ type Hooks struct {
 	Resolver func(s *Scope) outside.Resolver
 	// LogSelected writes a line to the main log if log_selector has the selector.
 	LogSelected func(selector, id, line string)
-	// EmbeddedPerl etc. of later milestones are added here.
+	// Advise tells somebody who tests the configuration what could be done better; nil: nobody looks.
+	Advise func(text string)
 }
 
 // Variable is one $name.

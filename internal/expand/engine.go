@@ -76,7 +76,7 @@ func (e *Engine) expandTree(s *Scope, text string) (Value, error) {
 
 // ExpandValue expands a text that has a taint: a tainted one is refused, and logged.
 func (e *Engine) ExpandValue(s *Scope, text Value) (Value, error) {
-	if text.Tainted {
+	if s.Untrusted(text, "attempt to expand tainted string '%s'", text.S) {
 		s.Panic("attempt to expand tainted string '%s'", text.S)
 		return Value{}, Fail("attempt to expand tainted string '%s'", text.S)
 	}

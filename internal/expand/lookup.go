@@ -36,12 +36,19 @@ func (s *Scope) Lookup(t lookup.Type, file, key Value) (found Found, ok bool, er
 			asking = s.complaint(t.Driver, key.S)
 		}
 	}
+	if file.Tainted && t.Driver.Kind&lookup.SingleKey != 0 {
+		file.Tainted = s.Untrusted(file, "Tainted filename for search: '%s'", file.S)
+	}
+	var warn func(string)
+	if key.Tainted && s.Settings().AllowInsecureTaintedData {
+		warn = s.warning()
+	}
 	if s.Debug != nil {
 		s.Debug("lookup %s %s: key %q", t.Driver.Name, file.S, t.Driver.Shown(key.S))
 	}
 	result, ok, err := lookup.Search(s.Ctx, &s.caches().lookups, t, &lookup.Request{
 		World: s.World(), File: file.S, FileTainted: file.Tainted, Key: key.S, KeyTainted: key.Tainted, Message: s.Message, Settings: s.lookupSettings(),
-		Asking: asking, Scope: s,
+		Asking: asking, Warn: warn, Scope: s,
 	})
 	if err != nil {
 		return Found{}, false, s.lookupError(t.Driver.Shown(key.S), err)
@@ -55,7 +62,15 @@ func (s *Scope) Lookup(t lookup.Type, file, key Value) (found Found, ok bool, er
 
 // complaint makes the function that logs an unsafe query, in a function of its own: what a closure holds is on the heap.
 func (s *Scope) complaint(d *lookup.Driver, query string) func() {
-	return func() { s.Panic("tainted search query is not properly quoted: %s", d.Shown(query)) }
+	return func() {
+		s.Panic("tainted search query is not properly quoted: %s", d.Shown(query))
+		s.advise(d.Shown(query), "Use ${quote_"+d.Name+":...} around what is put into the query")
+	}
+}
+
+// warning makes the function that logs what would be refused without allow_insecure_tainted_data.
+func (s *Scope) warning() func(line string) {
+	return func(line string) { s.Log("Warning: %s", line) }
 }
 
 // sameQuoting tells whether text quoted for one type may be used in a query of another: all of LDAP's share their rules, and testdb2

@@ -35,9 +35,11 @@ type Settings struct {
 	MessageBodyVisible  int
 	MessageBodyNewlines bool
 	// StrictACLVars: an acl_ variable that was never set is an error.
-	StrictACLVars       bool
-	AllowUTF8Domains    bool
-	AllowDomainLiterals bool
+	StrictACLVars bool
+	// AllowInsecureTaintedData: tainted values may be used where they are dangerous, with a warning (allow_insecure_tainted_data).
+	AllowInsecureTaintedData bool
+	AllowUTF8Domains         bool
+	AllowDomainLiterals      bool
 	// HostsTreatAsLocal is the domain list hosts_treat_as_local, LocalInterfaces the addresses that are ours for
 	// routing (local_interfaces, extra_local_interfaces), as a list; empty: all of the machine's.
 	HostsTreatAsLocal, LocalInterfaces string

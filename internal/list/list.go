@@ -369,7 +369,7 @@ func sameNumbers(a, b []mail.Value) bool {
 
 // file checks each line of a file. If a negative line matches, the verdict is no and the reason "!".
 func (sc *scan) file(path string) (verdict, mail.Value, string, error) {
-	if sc.tainted {
+	if sc.s.Untrusted(mail.Value{S: path, Tainted: sc.tainted}, "Tainted filename '%s'", path) {
 		return no, mail.Value{}, "", sc.fail("Tainted filename '%s'", path)
 	}
 	data, err := sc.s.ReadFile(sc.s.Ctx, path)

@@ -80,9 +80,19 @@ type Request struct {
 	Message *mail.Message
 	// Asking, if set, is called when the driver is about to be asked: not when the cache has the answer.
 	Asking func()
+	// Warn, if set, says that a tainted part of the query may be used after all, once it was told (allow_insecure_tainted_data).
+	Warn func(line string)
 	// Scope is the *expand.Scope of the search, for types that expand or match what they find in their file (wildlsearch);
 	// nil where there is none.
 	Scope any
+}
+
+// Untrusted tells whether a tainted part of the query must not be used; line is the refusal.
+func (r *Request) Untrusted(line string) bool {
+	if r.Warn != nil {
+		r.Warn(line)
+	}
+	return r.Warn == nil
 }
 
 // SettingsOf returns the settings of the type at work, or fallback where there are none.

@@ -29,7 +29,9 @@ func (v Servers) Each(r *Request, configured string, ask func(server, query stri
 	err = Defer(fmt.Sprintf("no %s servers defined (%s option)", v.Name, v.Option))
 	for _, server := range servers {
 		if tainted {
-			return Result{}, false, Defer(fmt.Sprintf("%s server \"%s\" is tainted", v.Name, ConcealServers(server)))
+			if line := fmt.Sprintf("%s server \"%s\" is tainted", v.Name, ConcealServers(server)); r.Untrusted(line) {
+				return Result{}, false, Defer(line)
+			}
 		}
 		if !strings.Contains(server, "/") || server[0] == '(' && strings.HasSuffix(server, ")") {
 			full, ok := find(server, main, v.Bare)

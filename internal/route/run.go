@@ -156,7 +156,7 @@ func (r *Run) Transport(text, optionName string) (t TransportInfo, ok bool, outc
 	if err != nil {
 		return t, false, r.Postpone(mail.ErrnoBadTransport, "failed to expand %s \"%s\" in %s router: %s", optionName, text, r.Router.Name, err)
 	}
-	if v.Tainted {
+	if r.Scope.Untrusted(v, "attempt to use tainted value '%s' from '%s' for %s", v.S, text, optionName) {
 		r.Panic("attempt to use tainted value '%s' from '%s' for %s", v.S, text, optionName)
 		return t, false, r.Postpone(mail.ErrnoExpandFail, "internal configuration error")
 	}

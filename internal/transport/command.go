@@ -85,7 +85,7 @@ func (r *Run) Filter() (*Filter, error) {
 			return nil, Defer(mail.ErrnoExpandFail, "Expansion of \"%s\" from command \"%s\" in transport filter for %s transport failed: %s",
 				arg, text, r.Transport.Name, why)
 		}
-		if len(argv) == 0 && v.Tainted {
+		if len(argv) == 0 && r.Scope.Untrusted(v, "Tainted '%s' (transport filter for %s transport) not permitted", v.S, r.Transport.Name) {
 			return nil, Panic(mail.ErrnoExpandFail, "Tainted '%s' (transport filter for %s transport) not permitted", v.S, r.Transport.Name)
 		}
 		argv = append(argv, v.S)

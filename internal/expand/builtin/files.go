@@ -74,7 +74,7 @@ func evalReadFile(s *expand.Scope, it *syntax.Item) (expand.Value, error) {
 		return expand.Value{}, err
 	}
 	path := args[0].S
-	if args[0].Tainted {
+	if s.Untrusted(args[0], "Tainted filename '%s'", path) {
 		s.Panic("Tainted filename '%s'", path)
 		return expand.Value{}, expand.Fail("failed to open %s: Permission denied%s", path, identity(s))
 	}

@@ -46,7 +46,7 @@ func runACL(s *expand.Scope, args []expand.Value) (bool, expand.Value, error) {
 	if s.Engine.Hooks.ACL == nil {
 		return false, expand.Value{}, expand.Fail("ERROR from acl \"%s\"", name.S)
 	}
-	if name.Tainted {
+	if s.Untrusted(name, "attempt to use tainted ACL text \"%s\"", name.S) {
 		s.Panic("attempt to use tainted ACL text \"%s\"", name.S)
 		return false, expand.Value{}, expand.Fail("ERROR from acl \"%s\"", name.S)
 	}

@@ -30,7 +30,7 @@ func evalRun(s *expand.Scope, it *syntax.Item) (expand.Value, error) {
 		return expand.Value{}, err
 	}
 	for i, a := range argv {
-		if a.Tainted && (i == 0 || it.Option == "preexpand") {
+		if (i == 0 || it.Option == "preexpand") && s.Untrusted(a, "Attempt to exec tainted path: '%s'", a.S) {
 			s.Panic("Attempt to exec tainted path: '%s'", a.S)
 			return expand.Value{}, expand.Fail("couldn't create child process: Operation not permitted")
 		}

@@ -46,9 +46,12 @@ func evalReadSocket(s *expand.Scope, it *syntax.Item) (expand.Value, error) {
 	if err := forbidden(s, "readsocket", "socket insertions are not permitted"); err != nil {
 		return expand.Value{}, err
 	}
-	if args[0].Tainted {
+	if s.Untrusted(args[0], "Tainted filename for search: '%s'", args[0].S) {
 		s.Panic("Tainted filename for search: '%s'", args[0].S)
-		return expand.Value{}, expand.Fail("")
+		if len(it.Args) > 4 {
+			return s.Text(it.Args[4])
+		}
+		return expand.Value{}, expand.Fail("NULL")
 	}
 	options := ""
 	if count > 2 {

@@ -84,7 +84,11 @@ func (s *signer) read(r *transport.Run) (*arc.Seal, error) {
 			return nil, fmt.Errorf("arc_sign for %s transport: %w", r.Transport.Name, err)
 		}
 	}
-	if out.Key, err = s.keys.Get(expand.Value{S: items[2], Tainted: v.Tainted}); err != nil {
+	key := expand.Value{S: items[2], Tainted: v.Tainted}
+	if strings.HasPrefix(key.S, "/") {
+		key.Tainted = r.Scope.Untrusted(key, "Tainted filename '%s'", key.S)
+	}
+	if out.Key, err = s.keys.Get(key); err != nil {
 		return nil, fmt.Errorf("arc_sign for %s transport: %w", r.Transport.Name, err)
 	}
 	return out, nil

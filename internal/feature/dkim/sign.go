@@ -210,6 +210,9 @@ func (j *job) times(s *dkim.Signing) *failure {
 
 // key gets the private key.
 func (j *job) key(s *dkim.Signing, v expand.Value) *failure {
+	if strings.HasPrefix(v.S, "/") {
+		v.Tainted = j.run.Scope.Untrusted(v, "Tainted filename '%s'", v.S)
+	}
 	key, err := j.signer.keys.Get(v)
 	if err != nil && v.Tainted && strings.HasPrefix(v.S, "/") {
 		j.run.Services.Panic(err.Error())

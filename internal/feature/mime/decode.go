@@ -23,7 +23,7 @@ func checkDecode(r *acl.Run, argument mail.Value) acl.Verdict {
 	if st == nil || st.part == nil || text == "" || text == "0" || strings.EqualFold(text, "false") {
 		return acl.Fail
 	}
-	if argument.Tainted {
+	if r.Scope.Untrusted(argument, "tainted file name '%s' for decode", text) {
 		return r.Mistake(fmt.Sprintf("tainted file name '%s' for decode", text))
 	}
 	name := ""

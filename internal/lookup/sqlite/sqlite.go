@@ -100,8 +100,8 @@ func file(r *lookup.Request, main *settings) (path, query string, err error) {
 	if path == "" || strings.HasPrefix(query, "/") && len(r.Options) == 0 {
 		end := strings.IndexAny(query+" ", " \t\n\r\v\f")
 		path, query = query[:end], strings.TrimLeft(query[end:], " \t\n\r\v\f")
-		if r.KeyTainted && strings.HasPrefix(path, "/") {
-			return "", "", &lookup.TaintError{File: path}
+		if refusal := (&lookup.TaintError{File: path}); r.KeyTainted && strings.HasPrefix(path, "/") && r.Untrusted(refusal.LogLine()) {
+			return "", "", refusal
 		}
 	}
 	if !filepath.IsAbs(path) {

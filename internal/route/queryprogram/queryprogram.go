@@ -148,7 +148,7 @@ func split(r *route.Run, command string) ([]string, error) {
 		if err != nil {
 			return nil, fmt.Errorf("Expansion of \"%s\" from command \"%s\" in %s router failed: %s", w, command, r.Router.Name, err)
 		}
-		if i == 0 && v.Tainted {
+		if i == 0 && r.Scope.Untrusted(v, "Tainted '%s' (command for %s router) not permitted", v.S, r.Router.Name) {
 			return nil, fmt.Errorf("Tainted '%s' (command for %s router) not permitted", v.S, r.Router.Name)
 		}
 		words[i] = v.S

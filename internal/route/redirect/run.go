@@ -80,7 +80,7 @@ func (w *work) data() (text string, ok bool, outcome route.Outcome) {
 	switch {
 	case !strings.HasPrefix(v.S, "/"):
 		return "", false, w.Postpone(0, "\"%s\" is not an absolute path", v.S)
-	case v.Tainted:
+	case w.Scope.Untrusted(v, "Tainted name '%s' for file read not permitted", v.S):
 		return "", false, w.Postpone(0, "Tainted name '%s' for file read not permitted\n", v.S)
 	}
 	return w.readFile(v.S)
@@ -209,7 +209,7 @@ func (w *work) include(name string) (string, error) {
 		return "", errors.New("included files not permitted")
 	case !strings.HasPrefix(name, "/"):
 		return "", fmt.Errorf("included file \"%s\" is not an absolute path", name)
-	case w.tainted:
+	case w.Scope.Untrusted(mail.Value{S: name, Tainted: w.tainted}, "Tainted name '%s' for included file  not permitted", name):
 		return "", fmt.Errorf("Tainted name '%s' for included file  not permitted", name)
 	case dir != "" && !inside(dir, name):
 		return "", fmt.Errorf("included file %s is not in directory %s", name, dir)

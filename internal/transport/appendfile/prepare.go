@@ -125,7 +125,9 @@ func place(r *transport.Run, s *settings, j *job) error {
 		return failed(err, fmt.Sprintf("Expansion of \"%s\" (file or directory name for %s transport) failed: %v", text, r.Transport.Name, err))
 	}
 	name := v.S
-	if within(r, s, j); v.Tainted && !(j.Below && j.Within != "" && beneath(name, j.Within)) {
+	within(r, s, j)
+	if !(j.Below && j.Within != "" && beneath(name, j.Within)) &&
+		r.Scope.Untrusted(v, "Tainted '%s' (file or directory name for %s transport) not permitted", name, r.Transport.Name) {
 		return transport.Panic(mail.ErrnoUnknown, "Tainted '%s' (file or directory name for %s transport) not permitted", name, r.Transport.Name)
 	}
 	if strings.IndexByte(name, 0) >= 0 || !strings.HasPrefix(name, "/") {

@@ -43,7 +43,7 @@ func prepare(r *transport.Run) (any, error) {
 		v    mail.Value
 		what string
 	}{{&j.File, p.file, "file"}, {&j.Log, p.log, "log file"}, {&j.Once, p.once, "once file"}} {
-		if one.v.Tainted {
+		if r.Scope.Untrusted(one.v, "Tainted '%s' (%s for %s transport) not permitted", one.v.S, one.what, r.Transport.Name) {
 			return nil, transport.Defer(int(syscall.EACCES), "Tainted '%s' (%s for %s transport) not permitted", one.v.S, one.what, r.Transport.Name)
 		}
 		*one.into = one.v.S

@@ -87,7 +87,7 @@ func prepare(r *transport.Run) (any, error) {
 		if err != nil {
 			return nil, mistake(err, fmt.Sprintf("Expansion of \"%s\" from command \"%s\" in %s transport failed: %s", part, s.command, r.Transport.Name, why(err)))
 		}
-		if v.Tainted {
+		if r.Scope.Untrusted(v, "Tainted arg %d for %s transport command: '%s'", len(j.Argv), r.Transport.Name, v.S) {
 			return nil, transport.Fail("Tainted arg %d for %s transport command: '%s'", len(j.Argv), r.Transport.Name, v.S)
 		}
 		j.Argv = append(j.Argv, v.S)

@@ -116,7 +116,7 @@ func arguments(r *transport.Run, s *settings) ([]string, error) {
 		if err != nil {
 			return nil, transport.Panic(0, "Expansion of \"%s\" from command \"%s\" in %s transport failed: %s", part, text, r.Transport.Name, why(err))
 		}
-		if v.Tainted {
+		if r.Scope.Untrusted(v, "Tainted arg %d for %s transport command: '%s'", len(argv), r.Transport.Name, v.S) {
 			return nil, transport.Fail("Tainted arg %d for %s transport command: '%s'", len(argv), r.Transport.Name, v.S)
 		}
 		argv = append(argv, v.S)

@@ -124,7 +124,7 @@ func (d *delivery) expandHosts(text string) ([]mail.Host, error) {
 		}
 		return nil, make(mail.ErrnoExpandFail, "failed to expand list of hosts \"%s\" in %s transport: %s", text, d.run.Transport.Name, why)
 	}
-	if v.Tainted {
+	if d.run.Scope.Untrusted(v, "attempt to use tainted host list '%s' from '%s' in transport '%s'", v.S, text, d.run.Transport.Name) {
 		return nil, transport.Panic(mail.ErrnoExpandFail, "attempt to use tainted host list '%s' from '%s' in transport '%s'", v.S, text, d.run.Transport.Name)
 	}
 	var hosts []mail.Host
