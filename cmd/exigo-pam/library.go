@@ -31,12 +31,12 @@ type calls struct {
 	current *dialogue
 }
 
-// conversation is struct pam_conv, message struct pam_message, response struct pam_response.
+// conversation is struct pam_conv, message struct pam_message, response struct pam_response. What is not named is of no use here.
 type (
-	conversation struct{ call, data uintptr }
+	conversation struct{ call, _ uintptr }
 	message      struct {
 		style int32
-		text  *byte
+		_     *byte
 	}
 	response struct {
 		text unsafe.Pointer
