@@ -87,6 +87,8 @@ func TestEffects(t *testing.T) {
 		`${sg{${note:a}}{b}}${note:c}`:                             "a | Not enough arguments for 'sg' (min is 3)",
 		`${lookup{${note:k}}file{/f}{$value:$1}{no}}$value`:        "k search k | found k:",
 		`${lookup{x.a.b.c}partial-file{/f}{$value,$1,$2}{no}}$1`:   "search x.a.b.c search *.x.a.b.c search *.a.b.c search *.b.c | found *.b.c,x.a,b.c",
+		`${lookup partial-file*{/f}}`:                              " | missing {key} for single-key \"partial-file*\" lookup",
+		`${lookup{k}sql,a=b{q}}`:                                   " | a single key was given for lookup type \"sql,a=b\", which is not a single-key lookup type",
 		`${lookup{k}file{/f}}${lookup{k}file{/f}}`:                 "search k | found kfound k",
 		`${lookup{k}file,cache=no_rd{/f}}${lookup{k}file{/f}}`:     "search k | found kfound k",
 		`${lookup sql{sick}{y}{n}}`:                                " | lookup of \"sick\" gave DEFER: \"server is down\"",

@@ -207,9 +207,9 @@ func (w *words) LookupProblem(text string, haveKey bool) string {
 	case err != nil:
 		return err.Error()
 	case haveKey && t.Driver.Kind&lookup.SingleKey == 0:
-		return fmt.Sprintf("a single key was given for lookup type \"%s\", which is not a single-key lookup type", t.Driver.Name)
+		return fmt.Sprintf("a single key was given for lookup type \"%s\", which is not a single-key lookup type", text)
 	case !haveKey && t.Driver.Kind&lookup.SingleKey != 0:
-		return fmt.Sprintf("missing {key} for single-key \"%s\" lookup", t.Driver.Name)
+		return fmt.Sprintf("missing {key} for single-key \"%s\" lookup", text)
 	}
 	return ""
 }

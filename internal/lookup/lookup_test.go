@@ -20,7 +20,7 @@ func TestParseType(t *testing.T) {
 		"partial-lsearch": "2 *. 0 []", "partial3-lsearch*": "3 *. 1 []", "partial0(.)lsearch*@,ret=key,a=b": "0 . 2 [ret=key a=b]", "partial1()lsearch": "1  0 []",
 		"partial99-lsearch": "99 *. 0 []", "dnsdb,cache=no": "-1  0 [cache=no]",
 		"foo": `unknown lookup type "foo"`, "net-lsearch": `unknown lookup type "net-lsearch"`, "": `unknown lookup type ""`,
-		"partial-dnsdb": `"partial" is not permitted for lookup type "dnsdb"`, "dnsdb*": `defaults using "*" or "*@" are not permitted for lookup type "dnsdb*"`,
+		"partial-dnsdb": `"partial" is not permitted for lookup type "dnsdb"`, "partial-dnsdb*,a=b": `"partial" is not permitted for lookup type "dnsdb*,a=b"`, "dnsdb*": `defaults using "*" or "*@" are not permitted for lookup type "dnsdb*"`,
 		"partial+lsearch": `format error in lookup type "partial+lsearch"`, "partiallsearch": `format error in lookup type "partiallsearch"`,
 		"partial(.lsearch": `format error in lookup type "partial(.lsearch"`, "partial(*.a)lsearch": `format error in lookup type "partial(*.a)lsearch"`,
 	} {

@@ -65,11 +65,11 @@ func ParseType(drivers map[string]*Driver, text string) (Type, error) {
 		return t, fmt.Errorf("lookup type \"%s\" is not available (not in the binary - check buildtime LOOKUP configuration)", name)
 	}
 	if t.Driver.Kind&SingleKey == 0 {
+		if t.Partial >= 0 {
+			return t, fmt.Errorf("\"partial\" is not permitted for lookup type \"%s\"", full)
+		}
 		if t.Default != NoDefault {
 			return t, fmt.Errorf("defaults using \"*\" or \"*@\" are not permitted for lookup type \"%s\"", full)
-		}
-		if t.Partial >= 0 {
-			return t, fmt.Errorf("\"partial\" is not permitted for lookup type \"%s\"", name)
 		}
 	}
 	return t, nil
