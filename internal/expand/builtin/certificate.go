@@ -47,8 +47,13 @@ func evalCertExtract(s *expand.Scope, it *syntax.Item) (expand.Value, error) {
 	if len(parts) == 1 {
 		v, _ = parts[0].(*syntax.Variable)
 	}
-	if v == nil || !isCertificateVariable(v.Name) {
+	switch {
+	case v == nil:
 		return expand.Value{}, expand.Fail("second argument of \"certextract\" must be a certificate variable")
+	case strings.HasPrefix(v.Name, "acl_"):
+		return expand.Value{}, expand.Fail("no variable named \"%s\"", v.Name)
+	case !isCertificateVariable(v.Name):
+		return expand.Value{}, expand.Fail("\"%s\" is not a certificate", v.Name)
 	}
 	c := certificateOf(s, v.Name)
 	if c == nil {

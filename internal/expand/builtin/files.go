@@ -39,6 +39,7 @@ func outsideItems() []expand.LazyItem {
 			Name: "certextract", Doc: "Takes a field out of a certificate.",
 			Shape: syntax.Shape{Form: syntax.FormNamedArgs, Min: 2, ArgNames: []string{"field arg", "cert variable arg"}}, Eval: evalCertExtract,
 			Examples: []expand.Example{
+				{In: `${certextract{version}{$tod_log}}`, Err: `"tod_log" is not a certificate`},
 				{In: `${certextract{a}{b}}`, Err: `second argument of "certextract" must be a certificate variable`},
 				{In: `${certextract{subject}{$tls_in_peercert}{y}{n}}`, Out: "n"},
 			},
