@@ -6,6 +6,8 @@ import (
 
 // MainTLS holds main options (spec 14). TLS for clients.
 type MainTLS struct {
+	GnuTLSAutoPKCS11      bool
+	GnuTLSCompatMode      bool
 	HostsRequireALPN      option.HostList
 	OpenSSLOptions        string
 	TLSAdvertiseHosts     option.HostList
@@ -26,6 +28,8 @@ type MainTLS struct {
 
 func mainTLSRows() []option.Row[Main] {
 	return []option.Row[Main]{
+		{Name: "gnutls_allow_auto_pkcs11", Field: func(m *Main) any { return &m.GnuTLSAutoPKCS11 }, Doc: "Would let GnuTLS load modules of PKCS 11."},
+		{Name: "gnutls_compat_mode", Field: func(m *Main) any { return &m.GnuTLSCompatMode }, Doc: "Would make GnuTLS tolerate more."},
 		{Name: "hosts_require_alpn", Field: func(m *Main) any { return &m.HostsRequireALPN }, Doc: "Hosts that must name a protocol of tls_alpn."},
 		{Name: "openssl_options", Field: func(m *Main) any { return &m.OpenSSLOptions }, Doc: "OpenSSL's option names, each with + or -."},
 		{Name: "tls_advertise_hosts", Default: "*", Field: func(m *Main) any { return &m.TLSAdvertiseHosts }, Doc: "Hosts that are offered STARTTLS."},

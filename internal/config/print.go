@@ -216,10 +216,10 @@ func (p *printer) instance(i *Instance) {
 	p.scope(i.Kind.PrivateScope(i.Driver), i.Options, i.raw)
 }
 
-// rare are options of drivers that Exim's packages leave out: they are obeyed, but listed only where they are set. unlisted are those that
+// rare are options that Exim's packages leave out, or those that have another TLS library: they are obeyed, but listed only where they are set. unlisted are those that
 // only set others.
 var (
-	rare = []string{"translate_ip_address", "gnutls_compat_mode",
+	rare = []string{"translate_ip_address", "gnutls_compat_mode", "gnutls_allow_auto_pkcs11",
 		"bmi_deliver_alternate", "bmi_deliver_default", "bmi_dont_deliver", "bmi_rule"}
 	unlisted = []string{"verify", "fail_verify"}
 )
@@ -230,7 +230,7 @@ func (p *printer) scope(scope option.Scope, bag option.Bag, set map[string]setti
 	names := make([]string, 0, len(table))
 	for name, w := range table {
 		_, given := set[name]
-		if w.alias == nil && (scope == ScopeMain || !slices.Contains(unlisted, name) && (given || !slices.Contains(rare, name))) {
+		if w.alias == nil && (scope == ScopeMain || !slices.Contains(unlisted, name)) && (given || !slices.Contains(rare, name)) {
 			names = append(names, name)
 		}
 	}
