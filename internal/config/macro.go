@@ -134,6 +134,9 @@ func (t *macroTable) expandBuiltin(s string) (string, bool) {
 var predefinedPrefixes = [...]string{"_HAVE_", "_OPT_", "_DRIVER_", "_LOG_", "_EXP_", "_ACL_", "_DKIM_", "_CRYPTO_"}
 
 func mayBePredefined(s string) bool {
+	if len(s) < 2 || s[1] < 'A' || s[1] > 'Z' {
+		return false
+	}
 	for _, p := range predefinedPrefixes {
 		if strings.HasPrefix(s, p) {
 			return true

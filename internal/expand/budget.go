@@ -10,6 +10,8 @@ const (
 
 	// Costly is the number of steps of what leaves the process or may take long: a lookup, a command, a regular expression.
 	Costly = 64
+	// lookEvery is the number of steps after which the clock is looked at.
+	lookEvery = 16 * Costly
 	// pieceBits: text is worked on in pieces of 64 bytes.
 	pieceBits = 6
 )
@@ -38,7 +40,7 @@ func (s *Scope) Spend(steps int) error {
 	if err := s.Ctx.Err(); err != nil {
 		return Defer("%s", err)
 	}
-	if s.Engine.World == nil || s.Engine.World.Clock == nil {
+	if before/lookEvery == s.budget.steps/lookEvery || s.Engine.World == nil || s.Engine.World.Clock == nil {
 		return nil
 	}
 	switch now := s.Engine.World.Clock.Now(); {

@@ -215,8 +215,10 @@ func (c *Cache) Compile(pattern string, options Options) (*Regexp, error) {
 	k := key{pattern, options}
 	c.mutex.Lock()
 	if e := c.entries[k]; e != nil {
-		e.unlink()
-		c.link(e)
+		if c.newest.next != e {
+			e.unlink()
+			c.link(e)
+		}
 		c.mutex.Unlock()
 		return e.re, nil
 	}

@@ -71,6 +71,9 @@ func (s *slab[T]) take(n int) []T {
 
 // reset makes the present chunk ready for use again.
 func (s *slab[T]) reset() {
+	if s.used == 0 {
+		return
+	}
 	if len(s.chunk) > chunkKept {
 		s.chunk = nil
 	}
