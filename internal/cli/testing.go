@@ -72,6 +72,7 @@ type expansionTest struct {
 	message *mail.Message
 	macros  *config.MacroReader
 	out     *bufio.Writer
+	result  []byte
 }
 
 // line obeys one line: the definition of a macro, the setting of a variable, or a text to expand.
@@ -83,8 +84,12 @@ func (t *expansionTest) line(text string) {
 	}
 	var v expand.Value
 	target, text := assignment(text)
-	if err == nil {
+	switch {
+	case err != nil:
+	case target != nil:
 		v, err = t.p.Server.Engine.Expand(t.scope, text)
+	default:
+		t.result, err = t.p.Server.Engine.AppendExpand(t.result[:0], t.scope, text)
 	}
 	switch {
 	case err != nil:
@@ -96,7 +101,7 @@ func (t *expansionTest) line(text string) {
 		}
 		fmt.Fprintf(t.out, "variable %s set\n", name)
 	default:
-		t.out.WriteString(v.S)
+		t.out.Write(t.result)
 		t.out.WriteByte('\n')
 	}
 }

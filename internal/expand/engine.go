@@ -51,27 +51,47 @@ func (e *Engine) NewScope(ctx context.Context, config Configuration, session *ma
 // Expand expands text as it stands in the configuration: it is taken to be untainted. The error is an [*Error];
 // errors.Is(err, ErrForced) and IsTemporary tell the kinds apart.
 func (e *Engine) Expand(s *Scope, text string) (Value, error) {
-	if strings.IndexByte(text, '$') < 0 && strings.IndexByte(text, '\\') < 0 {
+	if isPlain(text) {
 		return Value{S: text}, nil
 	}
-	return e.expandTree(s, text)
+	v, _, err := e.expandTree(s, text, nil, false)
+	return v, err
 }
 
-func (e *Engine) expandTree(s *Scope, text string) (Value, error) {
+// AppendExpand is Expand for those who write the result down: it is put behind dst, and nothing is kept of it.
+func (e *Engine) AppendExpand(dst []byte, s *Scope, text string) ([]byte, error) {
+	if isPlain(text) {
+		return append(dst, text...), nil
+	}
+	v, dst, err := e.expandTree(s, text, dst, true)
+	return append(dst, v.S...), err
+}
+
+// isPlain tells whether nothing in a text has a meaning.
+func isPlain(text string) bool {
+	return strings.IndexByte(text, '$') < 0 && strings.IndexByte(text, '\\') < 0
+}
+
+// expandTree parses and evaluates a text. With behind set, the result may be put behind dst instead of into the value.
+func (e *Engine) expandTree(s *Scope, text string, dst []byte, behind bool) (v Value, out []byte, err error) {
 	if s.depth >= maxDepth {
-		return Value{}, Fail("expansions are nested too deeply")
+		return Value{}, dst, Fail("expansions are nested too deeply")
 	}
 	if s.depth == 0 {
 		s.budget = budget{}
 	}
 	s.depth++
 	tree, parser := e.trees.get(text)
-	v, err := s.Text(tree)
+	if behind && s.Debug == nil && len(tree.Parts) > 1 {
+		dst, err = s.appendTo(dst, tree)
+	} else {
+		v, err = s.Text(tree)
+	}
 	if parser != nil {
 		e.trees.parsers.Put(parser)
 	}
 	s.depth--
-	return v, err
+	return v, dst, err
 }
 
 // ExpandValue expands a text that has a taint: a tainted one is refused, and logged.

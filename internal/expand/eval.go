@@ -37,6 +37,18 @@ func (s *Scope) evaluate(t *syntax.Text) (Value, error) {
 	return taint.value(text), nil
 }
 
+// appendTo evaluates a text of several parts and puts the result behind dst.
+func (s *Scope) appendTo(dst []byte, t *syntax.Text) ([]byte, error) {
+	var taint taint
+	start := len(s.text)
+	err := s.parts(t, &taint)
+	if err == nil {
+		dst = append(dst, s.text[start:]...)
+	}
+	s.cutText(start)
+	return dst, err
+}
+
 // parts evaluates the parts of a text and puts their values one behind the other on the scope's buffer.
 func (s *Scope) parts(t *syntax.Text, taint *taint) error {
 	for _, n := range t.Parts {

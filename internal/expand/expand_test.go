@@ -205,6 +205,12 @@ func TestHooksAndLimits(t *testing.T) {
 	if _, err := e.Expand(s, "${lookup sql{sick}}"); !expand.IsTemporary(err) || errors.Is(err, expand.ErrForced) {
 		t.Error("a deferred lookup is not temporary")
 	}
+	for text, want := range map[string]string{"plain": "plain", "${lc:A}": "a", "${lc:A}-$value-${uc:b}": "a--B", "a${nosuch:b}": `unknown expansion operator "nosuch"`} {
+		out, err := e.AppendExpand([]byte("> "), s, text)
+		if got := strings.TrimPrefix(string(out), "> "); err == nil && got != want || err != nil && err.Error() != want {
+			t.Errorf("behind a prompt %s gives %q, %v", text, out, err)
+		}
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	if _, err := e.Expand(e.NewScope(ctx, nil, nil, nil), "${map{a:b}{$item}}"); !expand.IsTemporary(err) {
